@@ -1,0 +1,104 @@
+import prettier from 'eslint-config-prettier'
+import {defineConfig} from 'eslint/config'
+import tseslint from 'typescript-eslint'
+
+// Folder of src/lib: sibling folders it may import.
+const layers = {
+  entity: [],
+  records: ['entity'],
+  routing: ['entity'],
+  nats: [],
+  output: ['entity'],
+  control: ['entity', 'records', 'nats'],
+  rpc: ['entity', 'nats'],
+  cache: ['entity', 'records', 'nats'],
+  apply: ['routing', 'nats'],
+  routes: ['entity', 'records', 'routing', 'control', 'cache', 'apply', 'nats'],
+  host: ['entity', 'records', 'control', 'cache', 'rpc', 'nats'],
+  server: ['nats'],
+  cli: ['entity', 'records', 'routing', 'nats', 'output'],
+}
+const pureFolders = ['entity', 'records', 'routing', 'output']
+const pureFiles = [
+  ...pureFolders.map((folder) => `src/lib/${folder}/**`),
+  'src/lib/control/{dialect,v0,v1}.ts',
+  'src/lib/rpc/{invocation,response,antiforgery}.ts',
+]
+const pureImports = {
+  regex: '^(node:(?!crypto$|buffer$)|@nats-io/(?!nkeys$))',
+  message: 'This code is pure: no I/O.',
+}
+
+function importRule(folder, allowed) {
+  const others = Object.keys(layers).filter((other) => other !== folder && !allowed.includes(other))
+  return [
+    'error',
+    {
+      patterns: [
+        {
+          regex: `^(\\.\\./)+(${others.join('|')})/`,
+          message: `${folder} may not import this.`,
+          allowTypeImports: folder === 'output',
+        },
+        ...(folder === 'cli'
+          ? []
+          : [{regex: '^@oclif/|^(\\.\\./)+lattice\\.js$', message: 'Only commands and cli.'}]),
+        ...(pureFolders.includes(folder) ? [pureImports] : []),
+      ],
+    },
+  ]
+}
+
+export default defineConfig(
+  {ignores: ['dist', 'coverage', 'examples/*/build', 'examples/*/assembly', 'node_modules']},
+  ...tseslint.configs.strictTypeChecked,
+  ...tseslint.configs.stylisticTypeChecked,
+  {
+    languageOptions: {
+      parserOptions: {
+        project: ['./test/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
+    rules: {
+      'no-console': 'error',
+      'max-lines': ['warn', {max: 280, skipBlankLines: true, skipComments: true}],
+      'max-params': ['warn', 4],
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/restrict-template-expressions': ['error', {allowNumber: true}],
+      '@typescript-eslint/no-confusing-void-expression': ['error', {ignoreArrowShorthand: true}],
+      '@typescript-eslint/consistent-type-imports': 'error',
+    },
+  },
+  ...Object.entries(layers).map(([folder, allowed]) => ({
+    files: [`src/lib/${folder}/**`],
+    rules: {'@typescript-eslint/no-restricted-imports': importRule(folder, allowed)},
+  })),
+  {
+    files: ['src/commands/**'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {patterns: [{regex: '^(@nats-io/|zod$|node:)', message: 'A command calls lib.'}]},
+      ],
+    },
+  },
+  {
+    files: pureFiles,
+    rules: {
+      'no-restricted-globals': ['error', 'process', 'setTimeout', 'setInterval', 'fetch'],
+      'no-restricted-syntax': [
+        'error',
+        {selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: 'Take the time as an argument.'},
+        {selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Take the time as an argument.'},
+      ],
+    },
+  },
+  {
+    files: ['**/*.js'],
+    extends: [tseslint.configs.disableTypeChecked],
+    rules: {'@typescript-eslint/explicit-function-return-type': 'off'},
+  },
+  {files: ['scripts/**', 'bench/**', 'test/**'], rules: {'no-console': 'off'}},
+  prettier,
+)

@@ -1,0 +1,121 @@
+/** What went wrong, in the few ways a script can act on. */
+export type ErrorKind =
+  | 'bug'
+  | 'server'
+  | 'usage'
+  | 'ambiguous'
+  | 'notFound'
+  | 'conflict'
+  | 'timeout'
+  | 'gateFailed'
+  | 'partial'
+  | 'unsafe'
+  | 'paused'
+  | 'connection'
+  | 'differs'
+  | 'interrupted'
+
+/** Exit code of each kind; a stable interface. */
+export const exitCodes: Readonly<Record<ErrorKind, number>> = {
+  bug: 1,
+  server: 1,
+  usage: 2,
+  ambiguous: 3,
+  notFound: 4,
+  conflict: 5,
+  timeout: 6,
+  gateFailed: 7,
+  partial: 8,
+  unsafe: 9,
+  paused: 10,
+  connection: 11,
+  differs: 20,
+  interrupted: 130,
+}
+
+export interface ErrorOptions {
+  /** Lines a user can run or do next. */
+  readonly suggestions?: readonly string[]
+  /** JSON-safe values behind the sentence; never a secret. */
+  readonly details?: Readonly<Record<string, unknown>>
+  readonly cause?: unknown
+}
+
+/** An expected failure: one sentence, what to do next, and a kind that gives the exit code. */
+export abstract class LatticeError extends Error {
+  abstract readonly kind: ErrorKind
+  readonly suggestions: readonly string[]
+  readonly details: Readonly<Record<string, unknown>>
+
+  constructor(sentence: string, {suggestions = [], details = {}, cause}: ErrorOptions = {}) {
+    super(sentence, cause === undefined ? undefined : {cause})
+    this.name = new.target.name
+    this.suggestions = suggestions
+    this.details = details
+  }
+}
+
+/** The server or a host answered with something unusable, or a stored record fits no known schema. */
+export class ServerError extends LatticeError {
+  readonly kind: ErrorKind = 'server'
+}
+
+/** The arguments cannot be meant; nothing was tried. */
+export class UsageError extends LatticeError {
+  readonly kind: ErrorKind = 'usage'
+}
+
+/** Several things fit; the candidates are in the suggestions. */
+export class AmbiguousError extends LatticeError {
+  readonly kind: ErrorKind = 'ambiguous'
+}
+
+export class NotFoundError extends LatticeError {
+  readonly kind: ErrorKind = 'notFound'
+}
+
+/** The world moved between read and write; nothing was written. */
+export class ConflictError extends LatticeError {
+  readonly kind: ErrorKind = 'conflict'
+}
+
+/** No answer in time: the outcome is unknown, and a suggestion says how to check. */
+export class TimeoutError extends LatticeError {
+  readonly kind: ErrorKind = 'timeout'
+}
+
+/** Part of the change is live; the details list which. */
+export class PartialError extends LatticeError {
+  readonly kind: ErrorKind = 'partial'
+}
+
+/** A safety rule refused; the suggestions hold the safe way and the exact word that allows it. */
+export class UnsafeError extends LatticeError {
+  readonly kind: ErrorKind = 'unsafe'
+}
+
+/** Cannot connect, not authorised, or a credential that the command needs is missing. */
+export class ConnectionError extends LatticeError {
+  readonly kind: ErrorKind = 'connection'
+}
+
+/** What the command line shows and returns for any thrown value. */
+export interface FailureDescription {
+  readonly exit: number
+  readonly json: {
+    readonly kind: ErrorKind
+    readonly message: string
+    readonly suggestions: readonly string[]
+    readonly details: Readonly<Record<string, unknown>>
+  }
+}
+
+/** Describes any thrown value; what is not a LatticeError is a bug. */
+export function describeFailure(error: unknown): FailureDescription {
+  if (error instanceof LatticeError) {
+    const {kind, message, suggestions, details} = error
+    return {exit: exitCodes[kind], json: {kind, message, suggestions, details}}
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return {exit: exitCodes.bug, json: {kind: 'bug', message, suggestions: ['Run again with DEBUG=lattice* to see the stack.'], details: {}}}
+}

@@ -1,0 +1,14 @@
+import {fileURLToPath} from 'node:url'
+import {defineConfig} from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    root: fileURLToPath(new URL('..', import.meta.url)),
+    include: ['test/**/*.test.ts'],
+    disableConsoleIntercept: true,
+    expect: {requireAssertions: true},
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    coverage: {provider: 'v8', include: ['src/**']},
+  },
+})
