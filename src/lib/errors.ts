@@ -117,5 +117,8 @@ export function describeFailure(error: unknown): FailureDescription {
     return {exit: exitCodes[kind], json: {kind, message, suggestions, details}}
   }
   const message = error instanceof Error ? error.message : String(error)
-  return {exit: exitCodes.bug, json: {kind: 'bug', message, suggestions: ['Run again with DEBUG=lattice* to see the stack.'], details: {}}}
+  return {
+    exit: exitCodes.bug,
+    json: {kind: 'bug', message, suggestions: ['Run again with DEBUG=lattice* to see the stack.'], details: {}},
+  }
 }

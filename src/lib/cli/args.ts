@@ -1,0 +1,8 @@
+import {Args} from '@oclif/core'
+
+import {parseRef, type EntityRef} from '../entity/entity.js'
+
+/** An entity as a user names it: `name`, `name@version` or `name/link@version`. */
+export const entityRefArg = Args.custom<EntityRef>({
+  parse: (text) => Promise.resolve(parseRef(text)),
+})

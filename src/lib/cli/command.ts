@@ -1,0 +1,159 @@
+import {Command, Flags, type Interfaces} from '@oclif/core'
+
+import {systemClock, type Clock} from '../clock.js'
+import {describeFailure, LatticeError, UsageError, type FailureDescription} from '../errors.js'
+import {Lattice} from '../lattice.js'
+import {resolveSpec} from '../nats/resolve-spec.js'
+import type {ConnectSpec} from '../nats/spec.js'
+import {clean} from '../output/text.js'
+import {durationFlag, latticeFlag} from './flags.js'
+import {interruptSignal} from './signals.js'
+
+const connection = 'CONNECTION'
+
+/** The flags of every command that connects. */
+export const connectionFlags = {
+  server: Flags.string({
+    char: 's',
+    helpGroup: connection,
+    helpValue: 'URL',
+    summary: 'Server address, several with commas (LATTICE_URL, NATS_URL).',
+  }),
+  context: Flags.string({
+    helpGroup: connection,
+    helpValue: 'NAME',
+    summary: 'Context to use, not the selected one (LATTICE_CONTEXT).',
+  }),
+  creds: Flags.string({
+    helpGroup: connection,
+    helpValue: 'FILE',
+    summary: 'Creds file of the user (LATTICE_CREDS, NATS_CREDS).',
+  }),
+  lattice: latticeFlag({char: 'l', helpGroup: connection, summary: 'Lattice to act on (LATTICE_LATTICE).'}),
+  timeout: durationFlag({helpGroup: connection, summary: 'Longest wait in all, such as 5s or 500ms.'}),
+  'sys-context': Flags.string({
+    helpGroup: connection,
+    helpValue: 'NAME',
+    summary: 'Context of a system-account user (LATTICE_SYS_CONTEXT).',
+  }),
+  'sys-creds': Flags.string({
+    helpGroup: connection,
+    helpValue: 'FILE',
+    summary: 'Creds file of a system-account user (LATTICE_SYS_CREDS).',
+  }),
+  'operator-seed-file': Flags.string({
+    helpGroup: connection,
+    helpValue: 'FILE',
+    summary: 'Operator signing key, for route changes (LATTICE_OPERATOR_SEED_FILE).',
+  }),
+  'cluster-seed-file': Flags.string({
+    helpGroup: connection,
+    helpValue: 'FILE',
+    summary: 'Cluster seed that signs calls (LATTICE_CLUSTER_SEED_FILE).',
+  }),
+}
+
+export type ConnectionFlags = Interfaces.InferredFlags<typeof connectionFlags>
+
+/** What all commands share: output and one meaning of failure. */
+export abstract class LocalCommand<T extends object> extends Command {
+  static override enableJsonFlag = true
+
+  protected readonly clock: Clock = systemClock
+  #signal: AbortSignal | undefined
+
+  abstract override run(): Promise<T>
+
+  /** Aborted on SIGINT, SIGTERM or SIGHUP; a second one ends the process. */
+  protected signal(): AbortSignal {
+    this.#signal ??= interruptSignal()
+    return this.#signal
+  }
+
+  /** True when a person reads stdout. */
+  protected get terminal(): boolean {
+    return process.stdout.isTTY && !this.jsonEnabled()
+  }
+
+  /** A line for the person, on stderr, also under `--json`. */
+  protected note(text: string): void {
+    process.stderr.write(`${text}\n`)
+  }
+
+  /** One document on a line of stdout: for commands that keep running. */
+  protected logLine(document: object): void {
+    process.stdout.write(`${JSON.stringify(document)}\n`)
+  }
+
+  protected override logJson(json: unknown): void {
+    process.stdout.write(`${JSON.stringify(json, undefined, 2)}\n`)
+  }
+
+  override warn(input: Error | string): Error | string {
+    this.note(`Warning: ${input instanceof Error ? input.message : input}`)
+    return input
+  }
+
+  protected override catch(error: Error): Promise<void> {
+    reportFailure(error, this.jsonEnabled())
+    return Promise.resolve()
+  }
+}
+
+/** A command that acts on a lattice: it has the connection flags. */
+export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
+  static override baseFlags = connectionFlags
+
+  /** The connection that the flags, the environment and the contexts stand for. */
+  protected spec(flags: Partial<ConnectionFlags>): Promise<ConnectSpec> {
+    return resolveSpec(
+      {
+        server: flags.server,
+        context: flags.context,
+        creds: flags.creds,
+        lattice: flags.lattice,
+        timeout: flags.timeout,
+        sysContext: flags['sys-context'],
+        sysCreds: flags['sys-creds'],
+        operatorSeedFile: flags['operator-seed-file'],
+        clusterSeedFile: flags['cluster-seed-file'],
+      },
+      process.env,
+    )
+  }
+
+  /** Opens the lattice that the flags name; close it with `await using`. */
+  protected async open(flags: Partial<ConnectionFlags>): Promise<Lattice> {
+    return Lattice.open(await this.spec(flags))
+  }
+}
+
+/** Prints a failure, as a person or a script reads it, and sets the exit code: the same one in both forms. */
+export function reportFailure(error: unknown, json: boolean): void {
+  const oclifExit = (error as {oclif?: {exit?: number}}).oclif?.exit
+  if (oclifExit === 0) return
+  const known = asLatticeError(error)
+  const failure = describeFailure(known)
+  process.exitCode = failure.exit
+  if (json) process.stdout.write(`${JSON.stringify({error: failure.json}, undefined, 2)}\n`)
+  else process.stderr.write(failureText(failure))
+  if (failure.json.kind === 'bug' && (process.env['DEBUG'] ?? '').includes('lattice')) {
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  }
+}
+
+/** oclif's own errors are about arguments; their first line is the sentence. */
+function asLatticeError(error: unknown): unknown {
+  if (error instanceof LatticeError || !(error instanceof Error) || !('oclif' in error)) return error
+  const [sentence = '', ...rest] = error.message
+    .split('\n')
+    .filter((line) => line.trim() !== '' && line !== 'See more help with --help')
+  const suggestions = [...rest.map((line) => line.trim()), 'Run it with --help.']
+  return new UsageError(/[.:?!]$/.test(sentence) ? sentence : `${sentence}.`, {suggestions})
+}
+
+function failureText({json}: FailureDescription): string {
+  const lines = [`Error: ${clean(json.message)}`]
+  if (json.suggestions.length > 0) lines.push('Try:', ...json.suggestions.map((line) => `  ${clean(line)}`))
+  return `${lines.join('\n')}\n`
+}

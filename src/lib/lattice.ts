@@ -1,0 +1,72 @@
+import type {NatsConnection} from '@nats-io/transport-node'
+
+import type {LatticeCache} from './cache/cache.js'
+import type {ControlClient} from './control/client.js'
+import {openConnection} from './nats/connect.js'
+import type {ConnectSpec} from './nats/spec.js'
+import type {SystemClient} from './nats/system.js'
+import type {Routes} from './routes/routes.js'
+
+/** One open connection to one lattice. Its parts open on first use and close with it. */
+export class Lattice implements AsyncDisposable {
+  readonly spec: ConnectSpec
+  readonly connection: NatsConnection
+  #cache: Promise<LatticeCache> | undefined
+  #control: Promise<ControlClient> | undefined
+  #system: Promise<SystemClient> | undefined
+  #routes: Promise<Routes> | undefined
+
+  private constructor(spec: ConnectSpec, connection: NatsConnection) {
+    this.spec = spec
+    this.connection = connection
+  }
+
+  /** Connects; throws a ConnectionError that says why it cannot. */
+  static async open(spec: ConnectSpec): Promise<Lattice> {
+    return new Lattice(spec, await openConnection(spec))
+  }
+
+  /** Name of the lattice. */
+  get name(): string {
+    return this.spec.lattice
+  }
+
+  /** The records in its JetStream buckets. */
+  cache(): Promise<LatticeCache> {
+    this.#cache ??= import('./cache/cache.js').then(({LatticeCache}) => LatticeCache.open(this.connection, this.spec))
+    return this.#cache
+  }
+
+  /** Requests to its hosts. */
+  control(): Promise<ControlClient> {
+    this.#control ??= import('./control/client.js').then(
+      ({ControlClient}) => new ControlClient(this.connection, {lattice: this.name, timeoutMs: this.spec.timeoutMs}),
+    )
+    return this.#control
+  }
+
+  /** Requests to all servers; throws a ConnectionError without system credentials. */
+  system(): Promise<SystemClient> {
+    this.#system ??= import('./nats/system.js').then(({SystemClient}) => SystemClient.open(this.spec))
+    return this.#system
+  }
+
+  /** The splits of its entities' traffic. */
+  routes(): Promise<Routes> {
+    this.#routes ??= import('./routes/routes.js').then(async ({Routes}) =>
+      Routes.open({
+        connection: this.connection,
+        spec: this.spec,
+        control: await this.control(),
+        system: () => this.system(),
+      }),
+    )
+    return this.#routes
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const system = await this.#system?.catch(() => undefined)
+    await system?.[Symbol.asyncDispose]()
+    await this.connection.close()
+  }
+}

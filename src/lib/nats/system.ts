@@ -1,0 +1,131 @@
+import type {Msg, NatsConnection} from '@nats-io/transport-node'
+import {z} from 'zod'
+
+import {ConnectionError} from '../errors.js'
+import {openConnection} from './connect.js'
+import {readContext} from './context-files.js'
+import {contextSpec} from './resolve-spec.js'
+import {parseReply, requestMany} from './request.js'
+import type {ConnectSpec} from './spec.js'
+
+export interface ServerIdentity {
+  readonly id: string
+  readonly name: string
+  readonly version: string
+  readonly cluster?: string
+}
+
+export interface SystemReply {
+  readonly server: ServerIdentity
+  readonly data?: unknown
+  readonly error?: {readonly code: number; readonly description: string}
+}
+
+const serverSchema = z
+  .object({id: z.string(), name: z.string(), ver: z.string(), cluster: z.string().optional()})
+  .transform(({ver, cluster, ...rest}): ServerIdentity => ({...rest, version: ver, ...(cluster ? {cluster} : {})}))
+
+const replySchema = z.object({
+  server: serverSchema,
+  data: z.unknown().optional(),
+  statsz: z.object({active_servers: z.number().optional()}).optional(),
+  error: z.object({code: z.number().default(500), description: z.string().default('')}).optional(),
+})
+
+const stallMs = 250
+
+/** A connection of the system account: asks every server and gathers their answers. */
+export class SystemClient implements AsyncDisposable {
+  readonly connection: NatsConnection
+  readonly #timeoutMs: number
+  #servers: Promise<ServerIdentity[]> | undefined
+
+  private constructor(connection: NatsConnection, timeoutMs: number) {
+    this.connection = connection
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** Connects with the spec's system credentials; ConnectionError when none are known or the server refuses them. */
+  static async open(spec: ConnectSpec): Promise<SystemClient> {
+    return new SystemClient(await openConnection(await systemSpec(spec), {name: 'lattice system'}), spec.timeoutMs)
+  }
+
+  /** All servers that answer a ping, sorted by name; asked once. */
+  servers(): Promise<ServerIdentity[]> {
+    this.#servers ??= this.#ping()
+    return this.#servers
+  }
+
+  /** Asks one monitoring endpoint (`ACCOUNTZ`, `SUBSZ`, `VARZ` …) of every server; one reply a server. */
+  async ask(endpoint: string, body?: unknown, {expect}: {expect?: number} = {}): Promise<SystemReply[]> {
+    const subject = `$SYS.REQ.SERVER.PING.${endpoint}`
+    const payload = body === undefined ? '' : JSON.stringify(body)
+    const messages = await this.request(subject, payload, {expect: expect ?? (await this.servers()).length})
+    return messages.map((message) => parseSystemReply(message, subject))
+  }
+
+  /** Any system request, raw replies gathered until `expect` are in or nothing more comes. */
+  request(subject: string, payload: Uint8Array | string, {expect}: {expect?: number} = {}): Promise<Msg[]> {
+    // With a known number the wait for a missing server is the whole timeout, so that a slow one is not called missing.
+    return requestMany(this.connection, subject, payload, {
+      timeoutMs: Math.min(this.#timeoutMs, expect === undefined ? 2000 : 5000),
+      ...(expect === undefined ? {stallMs} : {expect}),
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.connection.close()
+  }
+
+  /** `active_servers` counts the cluster but not across gateways, so beyond one server a stall ends the wait. */
+  async #ping(): Promise<ServerIdentity[]> {
+    const subject = '$SYS.REQ.SERVER.PING'
+    const parse = (message: Msg): z.infer<typeof replySchema> =>
+      replySchema.parse(parseReply(message.string(), subject))
+    const gateways = this.connection.info?.cluster !== undefined
+    const messages = await requestMany(this.connection, subject, '', {
+      timeoutMs: Math.min(this.#timeoutMs, 2000),
+      stallMs,
+      ...(gateways
+        ? {}
+        : {expect: (replies) => replies.length >= (parse(replies[0]!).statsz?.active_servers ?? Infinity)}),
+    })
+    if (messages.length === 0) {
+      throw new ConnectionError('The system credentials are not of the system account: no server answers a ping.', {
+        suggestions: ['--sys-creds FILE or LATTICE_SYS_CREDS with a user of the system account'],
+      })
+    }
+    return messages.map((message) => parse(message).server).sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+}
+
+/** Parses the envelope of one server's reply; throws a ServerError when it is none. */
+export function parseSystemReply(message: Msg, subject: string): SystemReply {
+  const {server, data, error} = replySchema.parse(parseReply(message.string(), subject))
+  return {server, ...(data === undefined ? {} : {data}), ...(error === undefined ? {} : {error})}
+}
+
+/** True when the spec names system credentials at all. */
+export function hasSystemCredentials(spec: ConnectSpec): boolean {
+  return spec.sysCreds !== undefined || spec.sysContext !== undefined
+}
+
+async function systemSpec(spec: ConnectSpec): Promise<ConnectSpec> {
+  if (spec.sysCreds !== undefined) return {...spec, credentials: {kind: 'creds', file: spec.sysCreds}}
+  if (spec.sysContext === undefined) throw new MissingSystemCredentialsError(spec)
+  const context = await readContext(spec.sysContext)
+  return {...contextSpec(context), timeoutMs: spec.timeoutMs, connectTimeoutMs: spec.connectTimeoutMs}
+}
+
+/** A command needs the system account and nothing says how to reach it. */
+export class MissingSystemCredentialsError extends ConnectionError {
+  constructor({context}: Pick<ConnectSpec, 'context'>) {
+    super('System-account credentials are needed and none are known.', {
+      suggestions: [
+        '--sys-creds FILE (or LATTICE_SYS_CREDS)',
+        '--sys-context NAME (or LATTICE_SYS_CONTEXT)',
+        ...(context === undefined ? [] : [`"sysContext" in the lattice part of context '${context}'`]),
+      ],
+    })
+  }
+}
