@@ -1,0 +1,279 @@
+import {headers, type NatsConnection} from '@nats-io/transport-node'
+
+import {ServerError, UsageError} from '../errors.js'
+import {NoRespondersError, requestFailure} from '../nats/request.js'
+import {MissingBucketError, RevisionConflictError} from './bucket-errors.js'
+import {
+  askApi,
+  jetStream,
+  jsCodes,
+  readAnswer,
+  unexpectedAnswer,
+  type ApiError,
+  type JetStream,
+  type JetStreamSpec,
+} from './jetstream.js'
+
+/** One stored revision of a key. */
+export interface BucketEntry {
+  readonly key: string
+  /** `DEL` for any marker that says the key is gone. */
+  readonly operation: 'PUT' | 'DEL'
+  /** Empty for `DEL`. */
+  readonly value: Uint8Array
+  readonly revision: number
+  /** ISO time. */
+  readonly created: string
+}
+
+export interface BucketOptions {
+  /** 1, 3 or 5; default 1. */
+  readonly replicas?: number
+  readonly storage?: 'file' | 'memory'
+  /** Revisions kept of each key, 1 to 64; default 64. */
+  readonly history?: number
+}
+
+/** `expected` is the revision that was read; 0 means the key must not exist; undefined writes whatever is there. */
+export interface Expectation {
+  readonly expected?: number
+}
+
+/** Opens a bucket that is there; undefined when it is not. */
+export async function openBucket(nc: NatsConnection, name: string, spec: JetStreamSpec): Promise<Bucket | undefined> {
+  const bucket = Bucket.at(nc, name, spec)
+  return (await bucket.exists()) ? bucket : undefined
+}
+
+/** Opens a bucket, making it as hosts do (but with history 64) when it is missing; an existing one is never changed. */
+export async function ensureBucket(
+  nc: NatsConnection,
+  name: string,
+  spec: JetStreamSpec,
+  options: BucketOptions = {},
+): Promise<Bucket> {
+  const bucket = Bucket.at(nc, name, spec)
+  if (!(await bucket.exists())) await createBucket(jetStream(nc, spec), name, options)
+  return bucket
+}
+
+/** A key-value bucket. Values are bytes; wire failures are LatticeErrors. */
+export class Bucket {
+  readonly name: string
+  readonly #js: JetStream
+
+  private constructor(js: JetStream, name: string) {
+    this.#js = js
+    this.name = name
+  }
+
+  /** The bucket of that name, without asking whether it exists: its methods throw a MissingBucketError. */
+  static at(nc: NatsConnection, name: string, spec: JetStreamSpec): Bucket {
+    if (!/^[A-Za-z0-9_-]+$/.test(name)) {
+      throw new UsageError(`${JSON.stringify(name)} is not a bucket name: it may hold letters, digits, - and _ only.`)
+    }
+    return new Bucket(jetStream(nc, spec), name)
+  }
+
+  async exists(): Promise<boolean> {
+    const {error} = await askApi(this.#js, `STREAM.INFO.KV_${this.name}`)
+    if (error === undefined) return true
+    if (error.code === jsCodes.streamMissing) return false
+    throw unexpectedAnswer(error, `The bucket '${this.name}' cannot be opened`)
+  }
+
+  /** The present value as the leader knows it; undefined when the key is absent or deleted. */
+  async get(key: string): Promise<BucketEntry | undefined> {
+    const entry = await this.last(key)
+    return entry?.operation === 'PUT' ? entry : undefined
+  }
+
+  /** The latest revision as the leader knows it, deletions included; undefined when the key never was. */
+  async last(key: string): Promise<BucketEntry | undefined> {
+    return this.#read({last_by_subj: this.#subject(key)})
+  }
+
+  /** One revision of a key, deletions included; undefined when it is not stored or is another key's. */
+  async at(key: string, revision: number): Promise<BucketEntry | undefined> {
+    const entry = await this.#read({seq: revision})
+    return entry?.key === parseBucketKey(key) ? entry : undefined
+  }
+
+  /** Writes a value and returns its revision. Throws a RevisionConflictError when the expectation is not met. */
+  async put(key: string, value: Uint8Array, {expected}: Expectation = {}): Promise<number> {
+    const limit = this.#js.nc.info?.max_payload
+    if (limit !== undefined && value.length > limit - 512) {
+      throw new UsageError(
+        `The value of '${key}' has ${value.length} bytes, and the server takes at most ${limit} in a message.`,
+      )
+    }
+    return this.#write(key, value, expected === undefined ? {} : {expected})
+  }
+
+  /** Leaves a DEL marker, the only deletion every host acts on, and returns its revision. */
+  del(key: string, {expected}: Expectation = {}): Promise<number> {
+    return this.#write(key, new Uint8Array(), {operation: 'DEL', ...(expected === undefined ? {} : {expected})})
+  }
+
+  /** The present values of all keys, or of those with a prefix that ends at a dot; sorted by key. */
+  async list(prefix = ''): Promise<BucketEntry[]> {
+    const {readAll} = await import('./delivery.js')
+    const entries = await readAll(this.#js, this.name, {filter: `${prefix}>`, policy: 'last_per_subject'})
+    return entries.filter(({operation}) => operation === 'PUT').sort((a, b) => (a.key < b.key ? -1 : 1))
+  }
+
+  /** The stored revisions of one key, oldest first, deletions included. */
+  async history(key: string): Promise<BucketEntry[]> {
+    const {readAll} = await import('./delivery.js')
+    return readAll(this.#js, this.name, {filter: parseBucketKey(key), policy: 'all'})
+  }
+
+  /**
+   * The present values and then every change until the signal aborts. It never ends on its own account: after
+   * trouble it reads everything again and yields what differs, so that the last word on each key always arrives.
+   */
+  async *watch(options: WatchOptions): AsyncGenerator<BucketEntry> {
+    const {watchBucket} = await import('./watch.js')
+    yield* watchBucket(this.#js, this.name, options)
+  }
+
+  #subject(key: string): string {
+    return `$KV.${this.name}.${parseBucketKey(key)}`
+  }
+
+  async #read(query: {last_by_subj: string} | {seq: number}): Promise<BucketEntry | undefined> {
+    const {error, fields} = await askApi(this.#js, `STREAM.MSG.GET.KV_${this.name}`, query)
+    if (error === undefined) return readStored(fields['message'], this.name)
+    if (error.code === jsCodes.noMessage) return undefined
+    if (error.code === jsCodes.streamMissing) throw new MissingBucketError(this.name)
+    throw unexpectedAnswer(error, `The bucket '${this.name}' cannot be read`)
+  }
+
+  async #write(
+    key: string,
+    value: Uint8Array,
+    {operation, expected}: Expectation & {operation?: 'DEL'},
+  ): Promise<number> {
+    const {nc, writePrefix, timeoutMs} = this.#js
+    const subject = `${writePrefix}${this.#subject(key)}`
+    const head = headers()
+    if (operation !== undefined) head.set('KV-Operation', operation)
+    if (expected !== undefined) head.set('Nats-Expected-Last-Subject-Sequence', String(expected))
+    const reply = await nc
+      .request(subject, value, {timeout: timeoutMs, headers: head})
+      .catch(async (error: unknown) => {
+        const failure = requestFailure(error, subject, timeoutMs)
+        throw failure instanceof NoRespondersError ? await this.#whyNobody(failure) : failure
+      })
+    const {error, fields} = readAnswer(reply.string(), subject)
+    if (error === undefined && typeof fields['seq'] === 'number') return fields['seq']
+    if (error === undefined) throw new ServerError(`The answer on '${subject}' is not an acknowledgement.`)
+    return this.#afterRefusal(error, {key, value, expected, operation})
+  }
+
+  /** Nobody answers a write for three reasons, which only the API can tell apart. */
+  async #whyNobody(cause: Error): Promise<Error> {
+    if (!(await this.exists())) return new MissingBucketError(this.name)
+    return new ServerError(`The bucket '${this.name}' has no leader at the moment, so nothing can be written.`, {
+      suggestions: ['Try again when enough servers of its cluster run.'],
+      details: {bucket: this.name},
+      cause,
+    })
+  }
+
+  async #afterRefusal(
+    error: ApiError,
+    {
+      key,
+      value,
+      expected,
+      operation,
+    }: {key: string; value: Uint8Array; expected: number | undefined; operation: 'DEL' | undefined},
+  ): Promise<number> {
+    const wrongSequence: readonly number[] = [
+      jsCodes.wrongLastSequence,
+      jsCodes.wrongLastSequenceUnknown,
+      jsCodes.wrongLastSequencePending,
+    ]
+    if (expected === undefined || !wrongSequence.includes(error.code)) {
+      throw unexpectedAnswer(error, `The bucket '${this.name}' refused the write of '${key}'`)
+    }
+    const present = await this.last(key)
+    // A deleted key does not exist, but its marker has a revision that the server compares with 0.
+    if (expected === 0 && operation === undefined && present?.operation === 'DEL') {
+      return this.#write(key, value, {expected: present.revision})
+    }
+    throw new RevisionConflictError(key, expected, present?.revision)
+  }
+}
+
+export interface WatchOptions {
+  readonly signal: AbortSignal
+  /** Only keys that start with it; it must be empty or end at a dot. */
+  readonly prefix?: string
+  /** `current` once all present values were taken, and again after each trouble; `stale` while nothing is known to arrive. */
+  readonly report?: (state: 'current' | 'stale') => void
+}
+
+/** Checks a key of a bucket and returns it; throws a UsageError. */
+export function parseBucketKey(key: string): string {
+  if (/^[-/_=A-Za-z0-9]+(\.[-/_=A-Za-z0-9]+)*$/.test(key) && key.length <= 1024) return key
+  throw new UsageError(
+    `${JSON.stringify(key)} is not a key of a bucket: it may hold letters, digits and - / _ = . only.`,
+  )
+}
+
+async function createBucket(
+  js: JetStream,
+  name: string,
+  {replicas = 1, storage = 'file', history = 64}: BucketOptions,
+): Promise<void> {
+  const {error} = await askApi(js, `STREAM.CREATE.KV_${name}`, {
+    name: `KV_${name}`,
+    subjects: [`$KV.${name}.>`],
+    retention: 'limits',
+    storage,
+    max_consumers: -1,
+    max_msgs: -1,
+    max_bytes: -1,
+    max_age: 0,
+    max_msg_size: -1,
+    max_msgs_per_subject: history,
+    discard: 'new',
+    num_replicas: replicas,
+    duplicate_window: 120_000_000_000,
+    allow_direct: true,
+    allow_rollup_hdrs: true,
+    deny_delete: true,
+    deny_purge: false,
+  })
+  // Another process may have made it in between, with its own configuration.
+  if (error !== undefined && error.code !== jsCodes.streamDifferent) {
+    throw unexpectedAnswer(error, `The bucket '${name}' cannot be made`)
+  }
+}
+
+function readStored(message: unknown, bucket: string): BucketEntry {
+  const {subject, seq, hdrs, data, time} = (message ?? {}) as {
+    subject?: string
+    seq?: number
+    hdrs?: string
+    data?: string
+    time?: string
+  }
+  if (typeof subject !== 'string' || typeof seq !== 'number')
+    throw new ServerError(`The bucket '${bucket}' gave an unreadable message.`)
+  const operation = hdrs !== undefined && isMarker(Buffer.from(hdrs, 'base64').toString('latin1')) ? 'DEL' : 'PUT'
+  return {
+    key: subject.slice(`$KV.${bucket}.`.length),
+    operation,
+    value: operation === 'DEL' ? new Uint8Array() : Uint8Array.from(Buffer.from(data ?? '', 'base64')),
+    revision: seq,
+    created: new Date(time ?? 0).toISOString(),
+  }
+}
+
+/** True for headers of a message that says the key is gone: deleted, purged or expired. */
+function isMarker(headerText: string): boolean {
+  return /^(KV-Operation: *(DEL|PURGE)|Nats-Marker-Reason: *\S+) *$/im.test(headerText)
+}

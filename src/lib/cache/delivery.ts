@@ -1,0 +1,216 @@
+import {createInbox, nuid, type Msg} from '@nats-io/transport-node'
+
+import {ServerError, TimeoutError} from '../errors.js'
+import {MissingBucketError} from './bucket-errors.js'
+import type {BucketEntry} from './bucket.js'
+import {askApi, jsCodes, unexpectedAnswer, type JetStream} from './jetstream.js'
+
+export interface DeliveryOptions {
+  /** Key or keys below the bucket, such as `>`. */
+  readonly filter: string
+  readonly policy: 'last_per_subject' | 'all'
+  /** How often the server says that it is alive. */
+  readonly heartbeatMs?: number
+}
+
+/** A message in order, or the reason why no further one can be trusted. */
+export type Delivered =
+  | {readonly kind: 'entry'; readonly entry: BucketEntry; readonly pending: number}
+  | {readonly kind: 'idle'}
+  | {readonly kind: 'lost'}
+
+/**
+ * Messages of a bucket through an ephemeral push consumer without acknowledgements, as the library's ordered consumer
+ * has it; but a gap, a silence or a consumer that is gone is told and not repaired, because only the caller can tell
+ * what a bucket that was made anew means.
+ */
+export class Delivery implements AsyncDisposable {
+  readonly #js: JetStream
+  readonly #bucket: string
+  readonly #name = nuid.next()
+  readonly #queue: Delivered[] = []
+  readonly #unsubscribe: () => void
+  readonly #inbox: string
+  #wake: (() => void) | undefined
+  #sequence = 0
+  #lost = false
+  #heard = performance.now()
+  /** Messages that were waiting when it began. */
+  pending = 0
+
+  private constructor(js: JetStream, bucket: string) {
+    this.#js = js
+    this.#bucket = bucket
+    this.#inbox = createInbox(js.inboxPrefix)
+    const subscription = js.nc.subscribe(this.#inbox, {
+      callback: (error, msg) => (error === null ? this.#receive(msg) : this.#lose()),
+    })
+    this.#unsubscribe = () => subscription.unsubscribe()
+  }
+
+  /** Starts delivery; throws a MissingBucketError, a ServerError or a TimeoutError. */
+  static async open(
+    js: JetStream,
+    bucket: string,
+    {filter, policy, heartbeatMs = 5000}: DeliveryOptions,
+  ): Promise<Delivery> {
+    const delivery = new Delivery(js, bucket)
+    const subject = `$KV.${bucket}.${filter}`
+    try {
+      const {error, fields} = await askApi(js, `CONSUMER.CREATE.KV_${bucket}.${delivery.#name}.${subject}`, {
+        stream_name: `KV_${bucket}`,
+        config: {
+          name: delivery.#name,
+          deliver_subject: delivery.#inbox,
+          deliver_policy: policy,
+          filter_subject: subject,
+          ack_policy: 'none',
+          max_deliver: 1,
+          replay_policy: 'instant',
+          flow_control: true,
+          idle_heartbeat: heartbeatMs * 1_000_000,
+          inactive_threshold: 10_000_000_000,
+          mem_storage: true,
+          num_replicas: 1,
+        },
+      })
+      if (error?.code === jsCodes.streamMissing) throw new MissingBucketError(bucket)
+      if (error !== undefined) throw unexpectedAnswer(error, `The bucket '${bucket}' cannot be listed`)
+      delivery.pending = typeof fields['num_pending'] === 'number' ? fields['num_pending'] : 0
+      return delivery
+    } catch (error) {
+      delivery.#unsubscribe()
+      throw error
+    }
+  }
+
+  /** Milliseconds since anything was heard from the server, heartbeats included. */
+  get silentMs(): number {
+    return performance.now() - this.#heard
+  }
+
+  /** The next message; `idle` after a heartbeat or when none came within the time; `lost` for good once order or liveness is in doubt. */
+  async next(waitMs: number, signal?: AbortSignal): Promise<Delivered> {
+    if (this.#queue.length === 0 && !this.#lost) await this.#wait(waitMs, signal)
+    return this.#queue.shift() ?? {kind: this.#lost ? 'lost' : 'idle'}
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#unsubscribe()
+    if (this.#js.nc.isClosed()) return
+    // The server forgets it after ten seconds anyway.
+    await askApi(this.#js, `CONSUMER.DELETE.KV_${this.#bucket}.${this.#name}`).catch(() => undefined)
+  }
+
+  #wait(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', done)
+        this.#wake = undefined
+        resolve()
+      }
+      const timer = setTimeout(done, waitMs)
+      signal?.addEventListener('abort', done, {once: true})
+      this.#wake = done
+    })
+  }
+
+  #lose(): void {
+    this.#lost = true
+    this.#wake?.()
+  }
+
+  #receive(msg: Msg): void {
+    if (this.#lost) return
+    this.#heard = performance.now()
+    if (msg.data.length === 0 && msg.headers?.code === 100) return this.#receiveStatus(msg)
+    if (msg.headers !== undefined && msg.headers.code >= 400) return this.#lose()
+    const position = readPosition(msg.reply ?? '')
+    if (position?.sequence !== this.#sequence + 1) return this.#lose()
+    this.#sequence = position.sequence
+    this.#queue.push({kind: 'entry', entry: readEntry(msg, this.#bucket, position), pending: position.pending})
+    this.#wake?.()
+  }
+
+  /** Heartbeats and flow control: both name the last message that was sent, which shows a lost end. */
+  #receiveStatus(msg: Msg): void {
+    const stalled = msg.headers?.get('Nats-Consumer-Stalled')
+    if (msg.reply) msg.respond()
+    else if (stalled) this.#js.nc.publish(stalled)
+    const last = msg.headers?.get('Nats-Last-Consumer')
+    if (last && Number(last) !== this.#sequence) return this.#lose()
+    this.#wake?.()
+  }
+}
+
+/** Everything that is stored now below a filter, in stream order. */
+export async function readAll(js: JetStream, bucket: string, options: DeliveryOptions): Promise<BucketEntry[]> {
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    const entries = await readOnce(js, bucket, options)
+    if (entries !== undefined) return entries
+  }
+  throw new ServerError(`The bucket '${bucket}' could not be listed: messages were lost three times.`)
+}
+
+async function readOnce(js: JetStream, bucket: string, options: DeliveryOptions): Promise<BucketEntry[] | undefined> {
+  await using delivery = await Delivery.open(js, bucket, options)
+  const entries: BucketEntry[] = []
+  let pending = delivery.pending
+  let lastMessage = performance.now()
+  while (pending > 0) {
+    const delivered = await delivery.next(js.timeoutMs)
+    if (delivered.kind === 'lost') return undefined
+    if (delivered.kind === 'entry') {
+      entries.push(delivered.entry)
+      pending = delivered.pending
+      lastMessage = performance.now()
+    } else if (performance.now() - lastMessage >= js.timeoutMs) {
+      throw new TimeoutError(`Listing the bucket '${bucket}' stopped after ${entries.length} entries.`, {
+        details: {bucket, waitedMs: js.timeoutMs},
+      })
+    }
+  }
+  return entries
+}
+
+interface Position {
+  readonly sequence: number
+  readonly revision: number
+  readonly createdMs: number
+  readonly pending: number
+}
+
+/**
+ * Reads `$JS.ACK.<stream>.<consumer>.<delivered>.<revision>.<sequence>.<ns>.<pending>`; newer servers may add a
+ * domain and account hash before the stream and a token at the end.
+ */
+function readPosition(reply: string): Position | undefined {
+  const tokens = reply.split('.')
+  if (tokens.length < 9 || tokens[0] !== '$JS' || tokens[1] !== 'ACK') return undefined
+  const start = tokens.length >= 11 ? 7 : 5
+  const [revision, sequence, nanoseconds, pending] = tokens.slice(start, start + 4)
+  return {
+    revision: Number(revision),
+    sequence: Number(sequence),
+    createdMs: Number(BigInt(nanoseconds ?? '0') / 1_000_000n),
+    pending: Number(pending),
+  }
+}
+
+function readEntry(msg: Msg, bucket: string, {revision, createdMs}: Position): BucketEntry {
+  const operation = isGone(msg) ? 'DEL' : 'PUT'
+  return {
+    key: msg.subject.slice(`$KV.${bucket}.`.length),
+    operation,
+    // A copy: the client's bytes are a window on a whole chunk of the socket.
+    value: operation === 'DEL' ? new Uint8Array() : Uint8Array.from(msg.data),
+    revision,
+    created: new Date(createdMs).toISOString(),
+  }
+}
+
+function isGone(msg: Msg): boolean {
+  const operation = msg.headers?.get('KV-Operation')
+  return operation === 'DEL' || operation === 'PURGE' || Boolean(msg.headers?.get('Nats-Marker-Reason'))
+}
