@@ -1,4 +1,4 @@
-import {Args} from '@oclif/core'
+import * as Args from '@oclif/core/args'
 
 import {parseRef, type EntityRef} from '../entity/entity.js'
 

@@ -1,4 +1,6 @@
-import {Command, Flags, type Interfaces} from '@oclif/core'
+import type {Interfaces} from '@oclif/core'
+import {Command} from '@oclif/core/command'
+import * as Flags from '@oclif/core/flags'
 
 import {systemClock, type Clock} from '../clock.js'
 import {describeFailure, LatticeError, UsageError, type FailureDescription} from '../errors.js'
@@ -63,6 +65,11 @@ export abstract class LocalCommand<T extends object> extends Command {
   #signal: AbortSignal | undefined
 
   abstract override run(): Promise<T>
+
+  /** Runs the whole life of the command, failures included, without oclif's search for plugins. */
+  async execute(): Promise<void> {
+    await this._run()
+  }
 
   /** Aborted on SIGINT, SIGTERM or SIGHUP; a second one ends the process. */
   protected signal(): AbortSignal {

@@ -1,4 +1,4 @@
-import {Flags} from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 
 import {parseLatticeName} from '../entity/entity.js'
 import {parseVersion, type Version} from '../entity/version.js'

@@ -1,45 +1,49 @@
 import {readdir, readFile, rm} from 'node:fs/promises'
 import {join} from 'node:path'
 
-import {z} from 'zod'
-
 import {NotFoundError, ServerError, UsageError} from '../errors.js'
 import {configDir} from './paths.js'
 import {writeFileAtomic} from './write-file.js'
 
-/** The fields of natscli's context files that are used here; others are kept as they are. */
-const natsContextSchema = z.looseObject({
-  description: z.string().optional(),
-  url: z.string().optional(),
-  token: z.string().optional(),
-  user: z.string().optional(),
-  password: z.string().optional(),
-  creds: z.string().optional(),
-  nkey: z.string().optional(),
-  cert: z.string().optional(),
-  key: z.string().optional(),
-  ca: z.string().optional(),
-  jetstream_domain: z.string().optional(),
-  jetstream_api_prefix: z.string().optional(),
-  inbox_prefix: z.string().optional(),
-  user_jwt: z.string().optional(),
-  user_seed: z.string().optional(),
-  tls_first: z.boolean().optional(),
-})
+/** natscli's context file: the fields used here; others are kept as they are. */
+export interface NatsContextFile {
+  readonly description?: string
+  readonly url?: string
+  readonly token?: string
+  readonly user?: string
+  readonly password?: string
+  readonly creds?: string
+  readonly nkey?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly ca?: string
+  readonly jetstream_domain?: string
+  readonly jetstream_api_prefix?: string
+  readonly inbox_prefix?: string
+  readonly user_jwt?: string
+  readonly user_seed?: string
+  readonly tls_first?: boolean
+  readonly [foreign: string]: unknown
+}
 
 /** What natscli's files cannot hold; lies beside them, under our own folder. */
-const latticeContextSchema = z.looseObject({
-  lattice: z.string().optional(),
-  dialect: z.enum(['v0', 'v1']).optional(),
-  sysContext: z.string().optional(),
-  operatorKeyFile: z.string().optional(),
-  nscStore: z.string().optional(),
-  clusterSeedFile: z.string().optional(),
-  protected: z.boolean().optional(),
-})
+export interface LatticeContextFile {
+  readonly lattice?: string
+  readonly dialect?: 'v0' | 'v1'
+  readonly sysContext?: string
+  readonly operatorKeyFile?: string
+  readonly nscStore?: string
+  readonly clusterSeedFile?: string
+  readonly protected?: boolean
+  readonly [foreign: string]: unknown
+}
 
-export type NatsContextFile = z.infer<typeof natsContextSchema>
-export type LatticeContextFile = z.infer<typeof latticeContextSchema>
+const booleans = new Set(['tls_first', 'protected'])
+const strings = new Set([
+  ...['description', 'url', 'token', 'user', 'password', 'creds', 'nkey', 'cert', 'key', 'ca', 'jetstream_domain'],
+  ...['jetstream_api_prefix', 'inbox_prefix', 'user_jwt', 'user_seed'],
+  ...['lattice', 'dialect', 'sysContext', 'operatorKeyFile', 'nscStore', 'clusterSeedFile'],
+])
 
 /** One context: natscli's file and ours. */
 export interface Context {
@@ -60,7 +64,7 @@ export async function listContexts(): Promise<string[]> {
 /** Reads a context; throws a NotFoundError when it does not exist. */
 export async function readContext(name: string): Promise<Context> {
   checkName(name)
-  const nats = await readJson(natsPath(name), natsContextSchema)
+  const nats = await readJson<NatsContextFile>(natsPath(name))
   if (nats === undefined) {
     const known = await listContexts()
     throw new NotFoundError(`No context '${name}'.`, {
@@ -68,14 +72,14 @@ export async function readContext(name: string): Promise<Context> {
       details: {context: name},
     })
   }
-  return {name, nats, lattice: (await readJson(latticePath(name), latticeContextSchema)) ?? {}}
+  return {name, nats, lattice: (await readJson<LatticeContextFile>(latticePath(name))) ?? {}}
 }
 
 /** Writes a context, keeping the fields of an existing one that are not given. */
 export async function writeContext(name: string, nats: NatsContextFile, lattice?: LatticeContextFile): Promise<void> {
   checkName(name)
-  await mergeJson(natsPath(name), nats, natsContextSchema)
-  if (lattice !== undefined) await mergeJson(latticePath(name), lattice, latticeContextSchema)
+  await mergeJson(natsPath(name), nats)
+  if (lattice !== undefined) await mergeJson(latticePath(name), lattice)
 }
 
 /** Removes a context and, when it is the selected one, the selection; nothing happens when there is none. */
@@ -126,19 +130,33 @@ function checkName(name: string): void {
   }
 }
 
-async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
+/** Checked by hand: every command reads a context, and a schema library would cost it a third of its start. */
+async function readJson<T extends object>(path: string): Promise<T | undefined> {
   const text = await readFile(path, 'utf8').catch(undefinedWhenMissing)
   if (text === undefined) return undefined
+  const value = parseObject(text)
+  // The file may hold a password, so the sentence names the field at most.
+  if (value === undefined) throw new ServerError(`The context file '${path}' is not a JSON object.`)
+  for (const [field, content] of Object.entries(value)) {
+    const wanted = strings.has(field) ? 'string' : booleans.has(field) ? 'boolean' : undefined
+    if (wanted !== undefined && content !== null && typeof content !== wanted) {
+      throw new ServerError(`The field '${field}' of the context file '${path}' is not a ${wanted}.`)
+    }
+  }
+  return value as T
+}
+
+function parseObject(text: string): object | undefined {
   try {
-    return schema.parse(JSON.parse(text))
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
   } catch {
-    // The cause may quote the file, which may hold a password.
-    throw new ServerError(`The context file '${path}' cannot be read: it is not valid JSON of the known form.`)
+    return undefined
   }
 }
 
-async function mergeJson<T extends object>(path: string, fields: T, schema: z.ZodType<T>): Promise<void> {
-  const present = (await readJson(path, schema)) ?? {}
+async function mergeJson(path: string, fields: object): Promise<void> {
+  const present = (await readJson<object>(path)) ?? {}
   await writeFileAtomic(path, `${JSON.stringify({...present, ...fields}, undefined, 2)}\n`)
 }
 

@@ -1,0 +1,33 @@
+import * as Args from '@oclif/core/args'
+
+import {LocalCommand} from '../../lib/cli/command.js'
+import {selectContext, selectedContext} from '../../lib/nats/context-files.js'
+
+interface ContextUsed {
+  readonly context: string
+  readonly previous?: string
+  readonly changed: boolean
+}
+
+export default class ContextUse extends LocalCommand<ContextUsed> {
+  static override summary = 'Select the context that lattice and nats use when none is named.'
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> lattice-default',
+    '<%= config.bin %> <%= command.id %> lattice-default --json',
+  ]
+
+  static override args = {
+    name: Args.string({required: true, description: 'Name of the context.'}),
+  }
+
+  async run(): Promise<ContextUsed> {
+    const {args} = await this.parse(ContextUse)
+
+    const previous = await selectedContext()
+    await selectContext(args.name)
+
+    this.log(`Context '${args.name}' is selected.`)
+    return {context: args.name, ...(previous === undefined ? {} : {previous}), changed: previous !== args.name}
+  }
+}

@@ -1,0 +1,55 @@
+import {Config} from '@oclif/core/config'
+
+import {reportFailure} from './command.js'
+import {commandTable} from './table.js'
+
+/** Runs one command line; the exit code is left in `process.exitCode`. */
+export async function main(argv: readonly string[], root: string): Promise<void> {
+  try {
+    const found = findCommand(argv)
+    if (found === undefined || wantsHelp(found.rest)) await runAny(argv, root)
+    else await runOne(found, root)
+  } catch (error) {
+    reportFailure(error, argv.includes('--json'))
+  }
+}
+
+interface Found {
+  readonly words: string
+  readonly rest: readonly string[]
+}
+
+/** The longest run of leading words that is a command. */
+function findCommand(argv: readonly string[]): Found | undefined {
+  for (const length of [2, 1]) {
+    const words = argv.slice(0, length).join(' ')
+    if (argv.length >= length && Object.hasOwn(commandTable, words)) return {words, rest: argv.slice(length)}
+  }
+  return undefined
+}
+
+function wantsHelp(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--')
+  return argv.slice(0, end < 0 ? undefined : end).some((word) => word === '--help')
+}
+
+/** oclif's configuration for a command that the table knows: no plugins to find, so no hooks to run. */
+export class TableConfig extends Config {
+  override bin = 'lattice'
+
+  override runHook(): ReturnType<Config['runHook']> {
+    return Promise.resolve({successes: [], failures: []})
+  }
+}
+
+async function runOne({words, rest}: Found, root: string): Promise<void> {
+  const {default: command} = await commandTable[words]!()
+  command.id = words.replaceAll(' ', ':')
+  await new command([...rest], new TableConfig({root})).execute()
+}
+
+/** Help, version, topics and unknown commands: oclif with the whole table. */
+async function runAny(argv: readonly string[], root: string): Promise<void> {
+  const {run} = await import('@oclif/core/run')
+  await run([...argv], root)
+}

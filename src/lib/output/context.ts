@@ -1,0 +1,41 @@
+import {fields} from './fields.js'
+import {table, type TableOptions} from './table.js'
+
+/** One context as `context ls` tells it. */
+export interface ContextSummary {
+  readonly name: string
+  readonly selected: boolean
+  readonly url: string
+  readonly lattice: string
+  readonly description?: string
+}
+
+/** One context as `context show` tells it; secrets appear as `set` only. */
+export interface ContextDetails extends ContextSummary {
+  readonly fields: Readonly<Record<string, string>>
+  readonly latticeFields: Readonly<Record<string, string>>
+}
+
+/** Contexts as a table; the selected one carries a star. */
+export function contextsView(contexts: readonly ContextSummary[], options: TableOptions): string {
+  return table(
+    ['', 'NAME', 'LATTICE', 'URL', 'DESCRIPTION'],
+    contexts.map(({name, selected, url, lattice, description}) => [
+      selected ? '*' : '',
+      name,
+      lattice,
+      url,
+      description ?? '',
+    ]),
+    options,
+  )
+}
+
+/** One context, field by field. */
+export function contextView({name, selected, fields: nats, latticeFields}: ContextDetails): string {
+  return fields([
+    ['context', `${name}${selected ? ' (selected)' : ''}`],
+    ...Object.entries(nats),
+    ...Object.entries(latticeFields),
+  ])
+}
