@@ -65,8 +65,7 @@ export function checkSum(bytes: Uint8Array, name: string, expected: string): voi
 }
 
 function describe(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code
-  if (code !== undefined) return code
-  return error instanceof Error ? error.message : String(error)
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  if (!(cause instanceof Error)) return String(cause)
+  return (cause as NodeJS.ErrnoException).code ?? cause.message
 }
