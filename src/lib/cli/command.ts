@@ -8,6 +8,8 @@ import {Lattice} from '../lattice.js'
 import {resolveSpec} from '../nats/resolve-spec.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {clean} from '../output/text.js'
+import type {ChangeOptions} from '../entities/scale.js'
+import type {removeFlags} from './change-flags.js'
 import {durationFlag, latticeFlag} from './flags.js'
 import {interruptSignal} from './signals.js'
 
@@ -107,6 +109,8 @@ export abstract class LocalCommand<T extends object> extends Command {
   }
 }
 
+type ChangeFlags = Interfaces.InferredFlags<typeof removeFlags>
+
 /** A command that acts on a lattice: it has the connection flags. */
 export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
   static override baseFlags = connectionFlags
@@ -132,6 +136,21 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
   /** Opens the lattice that the flags name; close it with `await using`. */
   protected async open(flags: Partial<ConnectionFlags>): Promise<Lattice> {
     return Lattice.open(await this.spec(flags))
+  }
+
+  /** What the commands that change running entities have in common. */
+  protected changeOptions(lattice: Lattice, flags: ChangeFlags): ChangeOptions {
+    return {
+      host: flags.host,
+      allVersions: flags['all-versions'],
+      allowInUse: flags.allow.includes('in-use'),
+      dryRun: flags['dry-run'],
+      wait: flags.wait,
+      timeoutMs: lattice.spec.timeoutMs,
+      clock: this.clock,
+      signal: this.signal(),
+      routeOf: async (entity) => (await lattice.routes()).recordOf(entity),
+    }
   }
 }
 

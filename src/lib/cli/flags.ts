@@ -35,3 +35,12 @@ export const versionFlag = Flags.custom<Version>({
 })
 
 export const dryRunFlag = Flags.boolean({summary: 'Show what would be done and stop there.', default: false})
+
+/** A provider's link name: one subject token. */
+export const linkNameFlag = Flags.custom<string>({
+  helpValue: 'LINK',
+  parse: (text) => {
+    if (/^[A-Za-z0-9_-]+$/.test(text)) return Promise.resolve(text)
+    throw new UsageError(`${JSON.stringify(text)} is not a link name: it may hold letters, digits, - and _ only.`)
+  },
+})

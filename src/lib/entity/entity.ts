@@ -89,3 +89,12 @@ function badRef(text: string, reason: string): UsageError {
     suggestions: ['Write name, name@version or name/link@version, such as echo@1.2.0.'],
   })
 }
+
+/** A reference with the version of a `--version` flag; both at once is a usage error. */
+export function withVersion(ref: EntityRef, version: Version | undefined): EntityRef {
+  if (version === undefined) return ref
+  if (ref.version === undefined) return {...ref, version}
+  throw new UsageError(`The version was given twice: '${formatRef(ref)}' and --version ${version}.`, {
+    suggestions: [formatRef(ref), formatRef({...ref, version})],
+  })
+}

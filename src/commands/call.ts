@@ -1,0 +1,50 @@
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+
+import {entityRefArg} from '../lib/cli/args.js'
+import {LatticeCommand} from '../lib/cli/command.js'
+import {versionFlag} from '../lib/cli/flags.js'
+import {callEntity, type CallResult} from '../lib/entities/call.js'
+import {withVersion} from '../lib/entity/entity.js'
+import {callView} from '../lib/output/entity.js'
+
+export default class Call extends LatticeCommand<CallResult> {
+  static override summary = 'Call one operation of an actor, on one version or wherever its route leads.'
+
+  static override description = `With a version the call goes to exactly that version, also while it is dark. The payload
+is JSON and is sent as MessagePack; --raw sends the bytes as they are.`
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> echo@2.0.0 HttpServer.HandleRequest \'{"method":"GET","path":"/","queryString":"","header":{},"body":""}\'',
+    '<%= config.bin %> <%= command.id %> echo Echo.Echo \'"hello"\' --json',
+    '<%= config.bin %> <%= command.id %> echo Echo.Echo hello --raw',
+  ]
+
+  static override args = {
+    entity: entityRefArg({required: true, description: 'Actor, such as echo or echo@2.0.0.'}),
+    operation: Args.string({required: true, description: 'Operation, such as HttpServer.HandleRequest.'}),
+    payload: Args.string({description: 'JSON; nothing sends an empty payload.'}),
+  }
+
+  static override flags = {
+    version: versionFlag({summary: 'Version to call.'}),
+    raw: Flags.boolean({default: false, summary: 'Send and show the payload as text, not as MessagePack.'}),
+  }
+
+  async run(): Promise<CallResult> {
+    const {args, flags} = await this.parse(Call)
+    const ref = withVersion(args.entity, flags.version)
+    await using lattice = await this.open(flags)
+
+    const result = await callEntity(await lattice.control(), ref, {
+      operation: args.operation,
+      payload: args.payload,
+      raw: flags.raw,
+      connection: lattice.connection,
+      spec: lattice.spec,
+    })
+
+    this.log(callView(result))
+    return result
+  }
+}

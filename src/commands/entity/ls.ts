@@ -1,0 +1,20 @@
+import {LatticeCommand} from '../../lib/cli/command.js'
+import {listEntities, type EntityList} from '../../lib/entities/list.js'
+import {entitiesView} from '../../lib/output/entity.js'
+
+export default class EntityLs extends LatticeCommand<EntityList> {
+  static override summary = 'List what runs, in which versions.'
+
+  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json']
+
+  async run(): Promise<EntityList> {
+    const {flags} = await this.parse(EntityLs)
+    await using lattice = await this.open(flags)
+
+    const list = await listEntities(await lattice.control())
+
+    for (const host of list.silent) this.note(`Host ${host} did not show its inventory in time.`)
+    this.log(entitiesView(list.entities, {terminal: this.terminal}))
+    return list
+  }
+}

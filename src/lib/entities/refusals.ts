@@ -1,0 +1,58 @@
+import {formatRef, runningVersions, type Entity, type Instance} from '../entity/entity.js'
+import type {Version} from '../entity/version.js'
+import {AmbiguousError, UnsafeError} from '../errors.js'
+import type {RouteRecord} from '../records/route.js'
+
+/** The shortest reference to an entity that a user can paste. */
+export function entityName({name, link}: Entity): string {
+  return formatRef({name: /\s/.test(name) ? JSON.stringify(name) : name, ...(link === undefined ? {} : {link})})
+}
+
+/** Several versions run and none was named; rule 1. */
+export class AmbiguousVersionError extends AmbiguousError {
+  constructor(entity: Entity, instances: readonly Instance[], commandFor: (version: Version) => string, all: string) {
+    const rows = instances.map(({version, host, count}) => ({version: version ?? '?', host, count}))
+    const versions = runningVersions({...entity, instances})
+    const list = rows.map(({version, host, count}) => `${version} × ${count} on ${host.slice(0, 8)}…`).join(', ')
+    super(`'${entityName(entity)}' runs in ${versions.length} versions and none was named: ${list}.`, {
+      suggestions: [...versions.map(commandFor), all],
+      details: {entity: entity.name, key: entity.key, running: rows},
+    })
+  }
+}
+
+/** The change would take the last instances of a version that has traffic; rule 2. */
+export class WeightedVersionError extends UnsafeError {
+  constructor(entity: Entity, version: Version, record: RouteRecord) {
+    const weight = record.legs.find((leg) => leg.version === version)?.weight ?? 0
+    const other = record.legs.find((leg) => leg.version !== version)?.version
+    const name = entityName(entity)
+    super(
+      `'${name}@${version}' has ${weight} % of the traffic of route '${name}', and this would take its last instance away.`,
+      {
+        suggestions: [
+          ...(other === undefined ? [] : [`lattice route bluegreen ${name} --to ${other}`]),
+          `lattice route show ${name}`,
+          '--allow in-use',
+        ],
+        details: {entity: entity.name, key: entity.key, version, weight},
+      },
+    )
+  }
+}
+
+/** Throws when `gone` would take the last instances of a leg with weight, unless that was allowed. */
+export function refuseWeighted(
+  entity: Entity,
+  gone: readonly Instance[],
+  {record, allowed}: {record: RouteRecord | undefined; allowed: boolean},
+): void {
+  if (record === undefined || allowed) return
+  const left = new Set(entity.instances.filter((instance) => !gone.includes(instance)).map(({version}) => version))
+  for (const {version, weight} of record.legs) {
+    const instance = gone.find((candidate) => candidate.version === version)
+    if (weight > 0 && instance?.version !== undefined && !left.has(instance.version)) {
+      throw new WeightedVersionError(entity, instance.version, record)
+    }
+  }
+}

@@ -1,0 +1,195 @@
+import type {Clock} from '../clock.js'
+import type {ControlClient} from '../control/client.js'
+import type {HostInventory, HostPing} from '../control/dialect.js'
+import {discover, type Discovery} from '../control/discover.js'
+import {runningVersions, type Entity} from '../entity/entity.js'
+import type {Version} from '../entity/version.js'
+import {AmbiguousError, NotFoundError, UnsafeError} from '../errors.js'
+import {readArtifact, type Artifact} from './artifact.js'
+import {requireHost} from './find.js'
+import {entityName} from './refusals.js'
+import {awaitInventory} from './wait.js'
+
+export interface StartOptions {
+  readonly host?: string | undefined
+  /** Greatest number of concurrent calls. */
+  readonly count: number
+  readonly link: string
+  readonly dark: boolean
+  readonly share: boolean
+  readonly dryRun: boolean
+  readonly wait: boolean
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+export interface StartResult {
+  readonly entity: string
+  readonly key?: string
+  readonly version?: Version
+  readonly host: string
+  readonly ref: string
+  readonly count: number
+  readonly dark: boolean
+  readonly lattice: string
+  readonly changed: boolean
+  readonly dryRun: boolean
+}
+
+/**
+ * Starts one artifact on one host and waits until the host shows it. A second version of something that runs is
+ * refused unless it starts dark or is told to share; repeated for what runs already, nothing changes.
+ */
+export async function startArtifact(control: ControlClient, text: string, options: StartOptions): Promise<StartResult> {
+  const artifact = await readArtifact(text, options.clock.now())
+  const discovery = await discover(control)
+  const host = chooseHost(discovery, options.host)
+  refuseForeignDark(host, options.dark)
+  const entity = knownEntity(artifact, discovery, options.link)
+  const running = entity?.instances.find((instance) => instance.host === host.id && sameArtifact(instance, artifact))
+  if (running !== undefined && entity !== undefined) refuseOtherState(entity, running, options)
+  else refuseSecond(artifact, entity, options)
+  const changed = running === undefined || (artifact.kind === 'actor' && running.count !== options.count)
+  if (changed && !options.dryRun) {
+    if (running === undefined) await sendStart(control, host.id, artifact, options)
+    else
+      await control.scaleActor(host.id, {
+        key: entity!.key,
+        ref: artifact.ref,
+        count: options.count,
+        version: running.version!,
+      })
+  }
+  const inventory =
+    changed && !options.dryRun && options.wait
+      ? await awaitInventory(control, host.id, {
+          ...options,
+          what: `The start of '${artifact.ref}' on host ${host.id}`,
+          check: `lattice host inspect ${host.id}`,
+          reached: (inventory) => findStarted(inventory, artifact, options) !== undefined,
+        })
+      : undefined
+  const started = inventory === undefined ? undefined : findStarted(inventory, artifact, options)
+  return startResult(control, {artifact: {...artifact, ...started}, host, changed, options})
+}
+
+function chooseHost({hosts}: Discovery, wanted: string | undefined): HostPing {
+  if (wanted !== undefined) return requireHost(wanted, {hosts})
+  if (hosts.length === 0) {
+    throw new NotFoundError('No host answers, so nothing can be started.', {
+      suggestions: ['lattice up', 'lattice host ls'],
+    })
+  }
+  if (hosts.length > 1) {
+    throw new AmbiguousError(`${hosts.length} hosts answer and none was named.`, {
+      suggestions: hosts.map(({id, name}) => `--host ${id}${name ? `   (${name})` : ''}`),
+      details: {hosts: hosts.map(({id}) => id)},
+    })
+  }
+  return hosts[0]!
+}
+
+function refuseForeignDark({id, versioned}: HostPing, dark: boolean): void {
+  if (dark && !versioned) {
+    throw new UnsafeError(`Host ${id} cannot start anything dark: it does not speak versioned RPC.`, {
+      details: {host: id},
+    })
+  }
+}
+
+function knownEntity({key, kind}: Artifact, {entities}: Discovery, link: string): Entity | undefined {
+  return entities.find((entity) => entity.key === key && (kind === 'actor' || entity.link === link))
+}
+
+function sameArtifact(instance: Entity['instances'][number], {version}: Artifact): boolean {
+  return version !== undefined && instance.version === version
+}
+
+/** What runs already is left as it is, unless the command asks for something that only a restart could give. */
+function refuseOtherState(entity: Entity, instance: Entity['instances'][number], {dark}: StartOptions): void {
+  if (!dark || instance.dark) return
+  const name = `${entityName(entity)}@${instance.version ?? '?'}`
+  throw new UnsafeError(`'${name}' runs there already and takes traffic, so it cannot start dark.`, {
+    suggestions: [`lattice stop ${name}`],
+    details: {entity: entity.name, key: entity.key, host: instance.host},
+  })
+}
+
+/** Rule 2. */
+function refuseSecond(artifact: Artifact, entity: Entity | undefined, {dark, share}: StartOptions): void {
+  if (dark || share) return
+  const suggestions = [
+    '--dark   (no traffic until a route gives it weight)',
+    '--share   (an equal share of the traffic at once)',
+  ]
+  if (artifact.key === undefined) {
+    throw new UnsafeError(
+      `'${artifact.ref}' cannot be read here, so it may be a second version of something that has traffic.`,
+      {
+        suggestions,
+      },
+    )
+  }
+  if (entity === undefined) return
+  const others = runningVersions(entity).filter((version) => version !== artifact.version)
+  if (others.length === 0 && entity.instances.every(({version}) => version !== undefined)) return
+  throw new UnsafeError(
+    `'${entityName(entity)}' runs already as ${others.join(', ') || 'an unknown version'}, and '${artifact.version ?? '?'}' would take part of its traffic.`,
+    {suggestions, details: {entity: entity.name, key: entity.key, running: others, starting: artifact.version}},
+  )
+}
+
+async function sendStart(
+  control: ControlClient,
+  host: string,
+  {kind, ref}: Artifact,
+  {count, link, dark}: StartOptions,
+): Promise<void> {
+  const flags = dark ? {dark} : {}
+  await (kind === 'provider'
+    ? control.startProvider(host, {ref, link, ...flags})
+    : control.startActor(host, {ref, count, ...flags}))
+}
+
+type Started = Pick<Artifact, 'key' | 'name' | 'version'>
+
+function findStarted(
+  {actors, providers}: HostInventory,
+  {ref, kind, version}: Artifact,
+  {link, count}: StartOptions,
+): Started | undefined {
+  if (kind === 'provider') return providers.find((provider) => provider.imageRef === ref && provider.link === link)
+  for (const actor of actors) {
+    const instance = actor.instances.find(
+      (one) => one.imageRef === ref && (version === undefined || one.version === version),
+    )
+    if (instance?.count === count) {
+      return {
+        key: actor.key,
+        ...(actor.name === undefined ? {} : {name: actor.name}),
+        ...(instance.version === undefined ? {} : {version: instance.version}),
+      }
+    }
+  }
+  return undefined
+}
+
+function startResult(
+  control: ControlClient,
+  {artifact, host, changed, options}: {artifact: Artifact; host: HostPing; changed: boolean; options: StartOptions},
+): StartResult {
+  const {key, name, version, ref} = artifact
+  return {
+    entity: name ?? key ?? ref,
+    ...(key === undefined ? {} : {key}),
+    ...(version === undefined ? {} : {version}),
+    host: host.id,
+    ref,
+    count: options.count,
+    dark: options.dark,
+    lattice: control.lattice,
+    changed,
+    dryRun: options.dryRun,
+  }
+}
