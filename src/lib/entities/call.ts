@@ -3,13 +3,13 @@ import type {NatsConnection} from '@nats-io/transport-node'
 
 import type {ControlClient} from '../control/client.js'
 import {formatRef, type EntityRef} from '../entity/entity.js'
+import {entityName} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
 import {ConnectionError, ServerError, UsageError} from '../errors.js'
 import {readSeedFile} from '../nats/creds.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {callActor} from '../rpc/caller.js'
 import {findEntity, targetInstances} from './find.js'
-import {entityName} from './refusals.js'
 
 export interface CallOptions {
   readonly operation: string

@@ -1,29 +1,8 @@
 import type {ControlClient} from '../control/client.js'
 import {discover, type Discovery} from '../control/discover.js'
-import {formatRef, type Entity, type EntityRef, type Instance} from '../entity/entity.js'
-import {resolveEntity} from '../entity/resolve.js'
+import type {Entity, EntityRef, Instance} from '../entity/entity.js'
+import {requireEntity} from '../entity/require.js'
 import {AmbiguousError, NotFoundError} from '../errors.js'
-
-/** No running entity has that name. */
-export class UnknownEntityError extends NotFoundError {
-  constructor(ref: EntityRef, lattice: string, nearest: readonly string[]) {
-    super(`No entity '${formatRef(ref)}' runs in lattice '${lattice}'.`, {
-      suggestions: nearest.length > 0 ? nearest.map((name) => formatRef({...ref, name})) : ['lattice entity ls'],
-      details: {entity: formatRef(ref), lattice, nearest},
-    })
-  }
-}
-
-/** Several entities fit a reference. */
-export class AmbiguousEntityError extends AmbiguousError {
-  constructor(ref: EntityRef, candidates: readonly Entity[]) {
-    const refs = candidates.map(({key, link}) => formatRef({...ref, name: key, ...(link === undefined ? {} : {link})}))
-    super(`'${formatRef(ref)}' fits ${candidates.length} entities.`, {
-      suggestions: refs,
-      details: {entity: formatRef(ref), candidates: refs},
-    })
-  }
-}
 
 /** Everything that runs, and the one entity a reference means; throws when it means none or several. */
 export async function findEntity(
@@ -32,19 +11,6 @@ export async function findEntity(
 ): Promise<{readonly entity: Entity; readonly discovery: Discovery}> {
   const discovery = await discover(control)
   return {entity: requireEntity(ref, discovery.entities, control.lattice), discovery}
-}
-
-/** The one entity that a reference means; throws an UnknownEntityError or AmbiguousEntityError. */
-export function requireEntity(ref: EntityRef, known: readonly Entity[], lattice: string): Entity {
-  const resolution = resolveEntity(ref, known)
-  switch (resolution.kind) {
-    case 'found':
-      return resolution.entity
-    case 'ambiguous':
-      throw new AmbiguousEntityError(ref, resolution.candidates)
-    case 'missing':
-      throw new UnknownEntityError(ref, lattice, resolution.nearest)
-  }
 }
 
 /** The one host that a `--host` value means: id, unique id prefix or friendly name. */

@@ -1,12 +1,8 @@
-import {formatRef, runningVersions, type Entity, type Instance} from '../entity/entity.js'
+import {runningVersions, type Entity, type Instance} from '../entity/entity.js'
+import {entityName} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
 import {AmbiguousError, UnsafeError} from '../errors.js'
 import type {RouteRecord} from '../records/route.js'
-
-/** The shortest reference to an entity that a user can paste. */
-export function entityName({name, link}: Entity): string {
-  return formatRef({name: /\s/.test(name) ? JSON.stringify(name) : name, ...(link === undefined ? {} : {link})})
-}
 
 /** Several versions run and none was named; rule 1. */
 export class AmbiguousVersionError extends AmbiguousError {

@@ -2,11 +2,12 @@ import type {Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
 import type {HostPing} from '../control/dialect.js'
 import {formatRef, runningVersions, type Entity, type EntityRef, type Instance} from '../entity/entity.js'
+import {entityName} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
 import {NotFoundError, UnsafeError, UsageError} from '../errors.js'
 import type {RouteRecord} from '../records/route.js'
 import {findEntity, requireHost, targetInstances} from './find.js'
-import {AmbiguousVersionError, entityName, refuseWeighted} from './refusals.js'
+import {AmbiguousVersionError, refuseWeighted} from './refusals.js'
 import {awaitInventory} from './wait.js'
 
 export interface ChangeOptions {

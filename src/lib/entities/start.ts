@@ -3,11 +3,11 @@ import type {ControlClient} from '../control/client.js'
 import type {HostInventory, HostPing} from '../control/dialect.js'
 import {discover, type Discovery} from '../control/discover.js'
 import {runningVersions, type Entity} from '../entity/entity.js'
+import {entityName} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
 import {AmbiguousError, NotFoundError, UnsafeError} from '../errors.js'
 import {readArtifact, type Artifact} from './artifact.js'
 import {requireHost} from './find.js'
-import {entityName} from './refusals.js'
 import {awaitInventory} from './wait.js'
 
 export interface StartOptions {

@@ -1,0 +1,42 @@
+import {AmbiguousError, NotFoundError} from '../errors.js'
+import {formatRef, type Entity, type EntityRef} from './entity.js'
+import {resolveEntity} from './resolve.js'
+
+/** The shortest reference to an entity that a user can paste. */
+export function entityName({name, link}: Entity): string {
+  return formatRef({name: /\s/.test(name) ? JSON.stringify(name) : name, ...(link === undefined ? {} : {link})})
+}
+
+/** No running entity has that name. */
+export class UnknownEntityError extends NotFoundError {
+  constructor(ref: EntityRef, lattice: string, nearest: readonly string[]) {
+    super(`No entity '${formatRef(ref)}' runs in lattice '${lattice}'.`, {
+      suggestions: nearest.length > 0 ? nearest.map((name) => formatRef({...ref, name})) : ['lattice entity ls'],
+      details: {entity: formatRef(ref), lattice, nearest},
+    })
+  }
+}
+
+/** Several entities fit a reference. */
+export class AmbiguousEntityError extends AmbiguousError {
+  constructor(ref: EntityRef, candidates: readonly Entity[]) {
+    const refs = candidates.map(({key, link}) => formatRef({...ref, name: key, ...(link === undefined ? {} : {link})}))
+    super(`'${formatRef(ref)}' fits ${candidates.length} entities.`, {
+      suggestions: refs,
+      details: {entity: formatRef(ref), candidates: refs},
+    })
+  }
+}
+
+/** The one entity that a reference means; throws an UnknownEntityError or AmbiguousEntityError. */
+export function requireEntity(ref: EntityRef, known: readonly Entity[], lattice: string): Entity {
+  const resolution = resolveEntity(ref, known)
+  switch (resolution.kind) {
+    case 'found':
+      return resolution.entity
+    case 'ambiguous':
+      throw new AmbiguousEntityError(ref, resolution.candidates)
+    case 'missing':
+      throw new UnknownEntityError(ref, lattice, resolution.nearest)
+  }
+}
