@@ -1,0 +1,107 @@
+import {ConnectionError, TimeoutError} from '../errors.js'
+import type {SigningKey} from '../keys/nkey.js'
+import {editToken, mostSecondsAhead, nextIssuedAt, readAccountToken, type AccountToken} from '../routing/account-jwt.js'
+import {judgeTrust} from '../routing/trust.js'
+import {readAccount, type AccountSource, type AccountView, type ServersFacts} from './account-state.js'
+import type {MappingChange} from './applier.js'
+import {readPushReply, type PushReply} from './system-replies.js'
+
+/** What signing and pushing need besides reading. */
+export interface JwtDriver extends AccountSource {
+  readonly key: SigningKey
+  readonly facts: ServersFacts
+  /** Longest wait for `iat` to come near the clock, in milliseconds. */
+  readonly timeoutMs: number
+  /** How far `iat` may run ahead of the clock, in seconds; default 30. More is for accounts that are thrown away. */
+  readonly secondsAhead?: number
+}
+
+/** A token that was pushed, with what every server said. */
+export interface Receipt {
+  readonly before: AccountView
+  readonly pushed: AccountToken
+  readonly change: MappingChange
+  readonly replies: readonly PushReply[]
+  /** From sending to the last answer. */
+  readonly pushMs: number
+  /** When the last server confirmed, in milliseconds since the epoch by our clock. */
+  readonly confirmedAt: number
+}
+
+const updateSubject = '$SYS.REQ.CLAIMS.UPDATE'
+
+/**
+ * Throws an UntrustedKeyError unless every server trusts our key for this account. It runs before each push, because an
+ * untrusted token is answered 200, stored, and locks the account out (nats-2.15.md, facts 5 and 6).
+ */
+export function checkTrust({key, facts}: JwtDriver, {token, servers}: AccountView): void {
+  if (!token.signed) throw new UntrustedKeyError(key.publicKey, 'the signature of the present token is wrong')
+  const liveOn = servers.flatMap(({server, live}) => (live?.token === token.text ? [server.name] : []))
+  const question = {signer: key.publicKey, issuer: token.issuer, liveOn, servers: facts.trust}
+  const verdict = judgeTrust(question)
+  if (verdict.kind === 'untrusted') throw new UntrustedKeyError(key.publicKey, verdict.reason)
+}
+
+/**
+ * Looks the token up again, changes one source of it, and pushes it to every server. Nothing is live for sure until
+ * verifyPush said so. Throws an UntrustedKeyError, a TokensDifferError or, when no server takes pushes, a ConnectionError.
+ */
+export async function pushChange(driver: JwtDriver, change: MappingChange): Promise<Receipt> {
+  let before = await readAccount(driver)
+  const waitMs = issue(driver, before.token).waitMs
+  if (waitMs > 0) {
+    if (waitMs > driver.timeoutMs) throw new TokenAheadError(before.token, waitMs)
+    await driver.clock.sleep(waitMs)
+    before = await readAccount(driver)
+  }
+  checkTrust(driver, before)
+  const {issuedAt} = issue(driver, before.token)
+  const text = editToken(before.token, {...change, issuedAt}, driver.key)
+  return {before, pushed: readAccountToken(text), change, ...(await push(driver, text))}
+}
+
+async function push(driver: JwtDriver, text: string): Promise<Pick<Receipt, 'replies' | 'pushMs' | 'confirmedAt'>> {
+  const {system, clock} = driver
+  const expect = (await system.servers()).length
+  const sentAt = clock.now()
+  const started = performance.now()
+  const messages = await system.request(updateSubject, text, {expect})
+  const pushMs = performance.now() - started
+  if (messages.length === 0) {
+    throw new ConnectionError('No server takes account tokens: they have no full resolver.', {
+      suggestions: ['nats server account info'],
+    })
+  }
+  const replies = messages.map((message) => readPushReply(message, updateSubject))
+  return {replies, pushMs: Math.round(pushMs * 10) / 10, confirmedAt: Math.round(sentAt + pushMs)}
+}
+
+function issue(
+  {clock, facts, secondsAhead = mostSecondsAhead}: JwtDriver,
+  {issuedAt}: AccountToken,
+): ReturnType<typeof nextIssuedAt> {
+  return nextIssuedAt(issuedAt, clock.now() + facts.clockOffsetMs, secondsAhead)
+}
+
+/** The servers would store our token and then refuse everyone who uses the account. */
+export class UntrustedKeyError extends ConnectionError {
+  constructor(signer: string, reason: string) {
+    super(`The operator key '${signer}' cannot sign for this account: ${reason}.`, {
+      suggestions: ['--operator-seed-file FILE (or LATTICE_OPERATOR_SEED_FILE) with a signing key of the operator'],
+      details: {signer},
+    })
+  }
+}
+
+/** Somebody issued tokens into the future; going on would let a later push of others lose against ours. */
+export class TokenAheadError extends TimeoutError {
+  constructor({account, issuedAt}: AccountToken, waitMs: number) {
+    super(
+      `The token of account '${account}' is issued ${Math.ceil(waitMs / 1000) + mostSecondsAhead} s ahead of the clock, and nothing was changed.`,
+      {
+        suggestions: [`--timeout ${Math.ceil(waitMs / 1000) + 5}s`],
+        details: {account, issuedAt: new Date(issuedAt * 1000).toISOString(), waitMs},
+      },
+    )
+  }
+}

@@ -1,0 +1,132 @@
+import type {Clock} from '../clock.js'
+import {ConflictError, ConnectionError} from '../errors.js'
+import {requestMany} from '../nats/request.js'
+import type {ServerIdentity, SystemClient} from '../nats/system.js'
+import {readAccountToken, type AccountToken} from '../routing/account-jwt.js'
+import {
+  compareTables,
+  decodeTable,
+  predictTable,
+  type MappingTable,
+  type TableDifference,
+} from '../routing/effective.js'
+import type {TrustedOperator} from '../routing/trust.js'
+import {readAccountReply, readVarzReply} from './system-replies.js'
+
+/** One server as it serves an account. */
+export interface ServerView {
+  readonly server: ServerIdentity
+  /** Undefined where nobody uses the account, so that the server has not loaded it. */
+  readonly live?: {readonly token: string; readonly table: MappingTable}
+}
+
+/** An account as the servers store and serve it at one moment. */
+export interface AccountView {
+  readonly account: string
+  /** The stored token, the same on every server that keeps tokens. */
+  readonly token: AccountToken
+  /** How many servers gave that token. */
+  readonly stored: number
+  readonly servers: readonly ServerView[]
+}
+
+/** Whom the servers trust, and what time it is there. */
+export interface ServersFacts {
+  readonly trust: readonly {readonly server: string; readonly operators: readonly TrustedOperator[]}[]
+  /** Server time minus ours, in milliseconds. */
+  readonly clockOffsetMs: number
+}
+
+/** What the account's readers need: the system account's connection and a clock. */
+export interface AccountSource {
+  readonly system: SystemClient
+  readonly account: string
+  readonly clock: Clock
+}
+
+const agreeWithinMs = 2000
+
+/**
+ * Reads token and effective tables from every server. Throws a ConflictError when the servers' tokens differ for two
+ * seconds, and a ConnectionError when none keeps tokens.
+ */
+export async function readAccount(source: AccountSource): Promise<AccountView> {
+  const [tokens, servers] = await Promise.all([lookUpAgreed(source), readServers(source)])
+  return {account: source.account, token: readAccountToken(tokens[0]!), stored: tokens.length, servers}
+}
+
+/** The tables that are live, a server each; sorted by name. */
+export async function readServers({system, account}: Pick<AccountSource, 'system' | 'account'>): Promise<ServerView[]> {
+  const replies = await system.ask('ACCOUNTZ', {account})
+  return replies
+    .map((reply) => {
+      const loaded = readAccountReply(reply)
+      return {
+        server: reply.server,
+        ...(loaded === undefined ? {} : {live: {token: loaded.token, table: decodeTable(loaded.mappings)}}),
+      }
+    })
+    .sort((a, b) => (a.server.name < b.server.name ? -1 : 1))
+}
+
+/** Whom every server trusts and how far its clock is from ours. */
+export async function readFacts({system, clock}: Pick<AccountSource, 'system' | 'clock'>): Promise<ServersFacts> {
+  const asked = clock.now()
+  const replies = await system.ask('VARZ')
+  const facts = replies.map((reply) => ({server: reply.server.name, ...readVarzReply(reply)}))
+  const [first] = facts.flatMap(({now}) => (now === undefined ? [] : [now]))
+  const middle = (asked + clock.now()) / 2
+  return {
+    trust: facts.map(({server, operators}) => ({server, operators})),
+    clockOffsetMs: first === undefined ? 0 : Math.round(first - middle),
+  }
+}
+
+/** The stored tokens that the servers give; those that do not know the account give none. */
+export async function lookUpTokens({system, account}: Pick<AccountSource, 'system' | 'account'>): Promise<string[]> {
+  const expect = (await system.servers()).length
+  const subject = `$SYS.REQ.ACCOUNT.${account}.CLAIMS.LOOKUP`
+  // A server with another kind of resolver never answers, hence the stall.
+  const replies = await requestMany(system.connection, subject, '', {timeoutMs: 5000, stallMs: 500, expect})
+  return replies.map((reply) => reply.string().trim()).filter((token) => token !== '')
+}
+
+/** Where what is live on a server is not what its token says: trouble that was there before us. */
+export function liveDifferences({live}: ServerView, token: AccountToken): TableDifference[] {
+  return live === undefined ? [] : compareTables(predictTable(token.mappings), live.table)
+}
+
+/** Servers disagree for a moment while a push goes round, and for longer after one of them was down. */
+async function lookUpAgreed(source: AccountSource): Promise<string[]> {
+  const deadline = source.clock.now() + agreeWithinMs
+  for (;;) {
+    const tokens = await lookUpTokens(source)
+    if (tokens.length === 0) throw new NoStoredTokenError(source.account)
+    if (new Set(tokens).size === 1) return tokens
+    if (source.clock.now() > deadline) throw new TokensDifferError(source.account, new Set(tokens).size)
+    await source.clock.sleep(50)
+  }
+}
+
+/** No server keeps the account's token where it can be changed. */
+export class NoStoredTokenError extends ConnectionError {
+  constructor(account: string) {
+    super(`No server keeps a token of account '${account}' that can be changed.`, {
+      suggestions: ['Routes by token need servers in operator mode with a full resolver: nats server account info'],
+      details: {account},
+    })
+  }
+}
+
+/** Some server missed an earlier push. */
+export class TokensDifferError extends ConflictError {
+  constructor(account: string, count: number) {
+    super(
+      `The servers hold ${count} different tokens of account '${account}', so none of them can be changed safely.`,
+      {
+        suggestions: ['Try again after the resolver interval (2 minutes by default), when they have synchronised.'],
+        details: {account, count},
+      },
+    )
+  }
+}

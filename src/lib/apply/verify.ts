@@ -1,0 +1,95 @@
+import {compareTables, predictTable, type TableDifference} from '../routing/effective.js'
+import type {AccountToken} from '../routing/account-jwt.js'
+import {readAccountToken} from '../routing/account-jwt.js'
+import type {ServerIdentity} from '../nats/system.js'
+import {liveDifferences, lookUpTokens, readServers, type AccountSource, type ServerView} from './account-state.js'
+import type {Receipt} from './account-jwt.js'
+import type {ServerOutcome} from './applier.js'
+
+/** What every server makes of a push. */
+export interface Verification {
+  readonly outcomes: readonly ServerOutcome[]
+  /** True when another tool pushed a token after ours. */
+  readonly overtaken: boolean
+}
+
+/**
+ * Reads the whole table back from every server and compares it with base plus our change, again until it is so or
+ * `withinMs` have passed. A server that does not run the account counts as `stored` when it keeps our token.
+ */
+export async function verifyPush(source: AccountSource, receipt: Receipt, withinMs: number): Promise<Verification> {
+  const deadline = source.clock.now() + withinMs
+  for (;;) {
+    const verification = await verifyOnce(source, receipt)
+    const waiting = verification.outcomes.some(({outcome}) => outcome === 'differs' || outcome === 'missing')
+    if (!waiting || verification.overtaken || source.clock.now() >= deadline) return verification
+    await source.clock.sleep(50)
+  }
+}
+
+async function verifyOnce(source: AccountSource, receipt: Receipt): Promise<Verification> {
+  const [servers, all] = await Promise.all([readServers(source), source.system.servers()])
+  const complete = servers.length === all.length && servers.every(({live}) => live?.token === receipt.pushed.text)
+  const tokens = complete ? [] : await lookUpTokens(source)
+  const foreign = tokens.filter((token) => token !== receipt.pushed.text && token !== receipt.before.token.text)
+  const basis = {
+    receipt,
+    tokens,
+    expected: all.length,
+    current: foreign.length > 0 ? readAccountToken(foreign[0]!) : receipt.pushed,
+  }
+  const outcomes = all.map((server) => ({
+    server: {name: server.name, id: server.id},
+    ...judgeServer(
+      server,
+      servers.find((view) => view.server.id === server.id),
+      basis,
+    ),
+  }))
+  return {outcomes, overtaken: foreign.length > 0}
+}
+
+interface Basis {
+  readonly receipt: Receipt
+  /** Stored tokens; empty when nobody had to ask. */
+  readonly tokens: readonly string[]
+  readonly expected: number
+  /** The token that counts now: ours, or a later one of another tool. */
+  readonly current: AccountToken
+}
+
+function judgeServer(
+  {id}: ServerIdentity,
+  view: ServerView | undefined,
+  {receipt, tokens, expected, current}: Basis,
+): Omit<ServerOutcome, 'server'> {
+  const refusal = receipt.replies.find((reply) => reply.server.id === id && !reply.accepted)
+  if (refusal !== undefined) return {outcome: 'refused', reason: refusal.message}
+  if (view === undefined) return {outcome: 'missing', reason: 'it does not answer'}
+  if (view.live === undefined) {
+    // Stored tokens come without their server's name, so only all of them together tell something about one.
+    const everywhere = tokens.length >= expected && tokens.every((token) => token === receipt.pushed.text)
+    return everywhere
+      ? {outcome: 'stored'}
+      : {outcome: 'missing', reason: 'the account is not loaded there, and not every stored token is the new one'}
+  }
+  const {source} = receipt.change
+  const wanted = predictTable(receipt.pushed.mappings).get(source)
+  const known = receipt.before.servers.find(({server}) => server.id === id)
+  const tolerated = known === undefined ? [] : liveDifferences(known, receipt.before.token)
+  const asked = new Map(predictTable(current.mappings))
+  if (wanted === undefined) asked.delete(source)
+  else asked.set(source, wanted)
+  const differences = compareTables(asked, view.live.table).filter(
+    (difference) => difference.source === source || !tolerated.some((old) => sameDifference(old, difference)),
+  )
+  if (differences.length === 0) return {outcome: 'applied'}
+  const others = differences.filter((difference) => difference.source !== source).length
+  const ours = differences.length > others ? ['our mapping is not live'] : []
+  return {outcome: 'differs', reason: [...ours, ...(others > 0 ? [`${others} other mappings differ`] : [])].join(', ')}
+}
+
+/** A foreign mapping that was not live before us is not our failure, as long as it is the same one. */
+function sameDifference(old: TableDifference, now: TableDifference): boolean {
+  return old.source === now.source && JSON.stringify(old.effective) === JSON.stringify(now.effective)
+}

@@ -1,0 +1,44 @@
+import {LatticeError} from '../errors.js'
+import {predictTable, sameShares, type MappingTable} from '../routing/effective.js'
+import type {Destination} from '../routing/plan.js'
+import {readAccount} from './account-state.js'
+import {pushChange, type JwtDriver} from './account-jwt.js'
+import type {MappingChange} from './applier.js'
+import {verifyPush} from './verify.js'
+
+/** Whether the previous mapping of a source is live again. */
+export type WriteBack = 'written' | 'not needed' | 'failed'
+
+/**
+ * Takes a change of one source back by writing the previous mapping into the token that is stored now, with a newer
+ * `iat`: old tokens are never pushed again, because a server that was down would bring the newer one back.
+ */
+export async function writeBack(driver: JwtDriver, previous: MappingChange, withinMs: number): Promise<WriteBack> {
+  try {
+    const {token, servers} = await readAccount(driver)
+    const tables = [
+      predictTable(token.mappings),
+      ...servers.flatMap(({live}) => (live === undefined ? [] : [live.table])),
+    ]
+    if (tables.every((table) => holds(table, previous))) return 'not needed'
+    const {outcomes} = await verifyPush(driver, await pushChange(driver, previous), withinMs)
+    return outcomes.every(({outcome}) => outcome === 'applied' || outcome === 'stored') ? 'written' : 'failed'
+  } catch (error) {
+    if (error instanceof LatticeError) return 'failed'
+    throw error
+  }
+}
+
+/** True when the table gives the source exactly these shares, or none where none are wanted. */
+export function holds(table: MappingTable, {source, destinations}: MappingChange): boolean {
+  const present = table.get(source)
+  const wanted = wantedShares(source, destinations)
+  return present === undefined || wanted === undefined ? present === wanted : sameShares(present, wanted)
+}
+
+function wantedShares(
+  source: string,
+  destinations: readonly Destination[] | undefined,
+): readonly Destination[] | undefined {
+  return destinations === undefined ? undefined : predictTable({[source]: destinations}).get(source)
+}

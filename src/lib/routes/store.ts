@@ -1,0 +1,121 @@
+import type {NatsConnection} from '@nats-io/transport-node'
+import {z} from 'zod'
+
+import {Bucket, ensureBucket, type BucketEntry} from '../cache/bucket.js'
+import {MissingBucketError, RevisionConflictError} from '../cache/bucket-errors.js'
+import {askApi, jetStream, type JetStreamSpec} from '../cache/jetstream.js'
+import {ConflictError, ServerError} from '../errors.js'
+import {routeSchema, type RouteRecord} from '../records/route.js'
+import type {Leg} from '../routing/weights.js'
+import {routeKey, type Addressed} from '../routing/source.js'
+
+/** A route record as it stands in the bucket. */
+export interface StoredRoute {
+  readonly key: string
+  readonly record: RouteRecord
+  readonly revision: number
+}
+
+/** The route records of one lattice. Opening never makes the bucket; the first write does. */
+export class RouteStore {
+  readonly #nc: NatsConnection
+  readonly #spec: JetStreamSpec
+  readonly #lattice: string
+  readonly #bucket: Bucket
+
+  private constructor(nc: NatsConnection, spec: JetStreamSpec, lattice: string) {
+    this.#nc = nc
+    this.#spec = spec
+    this.#lattice = lattice
+    this.#bucket = Bucket.at(nc, `LATTICEROUTES_${lattice}`, spec)
+  }
+
+  static open(nc: NatsConnection, spec: JetStreamSpec & {readonly lattice: string}): Promise<RouteStore> {
+    return Promise.resolve(new RouteStore(nc, spec, spec.lattice))
+  }
+
+  /** All records, sorted by key. */
+  async list(): Promise<StoredRoute[]> {
+    return (await orWithoutBucket(this.#bucket.list(), [])).map(readRoute)
+  }
+
+  /** The record of one key (routeKey), undefined when there is none. */
+  async get(key: string): Promise<StoredRoute | undefined> {
+    const entry = await orWithoutBucket(this.#bucket.get(key), undefined)
+    return entry && readRoute(entry)
+  }
+
+  /** One revision of a key's record, undefined when it is not stored. */
+  async at(key: string, revision: number): Promise<StoredRoute | undefined> {
+    const entry = await orWithoutBucket(this.#bucket.at(key, revision), undefined)
+    return entry?.operation === 'PUT' ? readRoute(entry) : undefined
+  }
+
+  /** The stored revisions of a key's record, oldest first. */
+  async history(key: string): Promise<StoredRoute[]> {
+    const entries = await orWithoutBucket(this.#bucket.history(key), [])
+    return entries.filter(({operation}) => operation === 'PUT').map(readRoute)
+  }
+
+  /** Writes a record if its revision is still the expected one (0: there is none) and returns the new one; else a RouteMovedError. */
+  async put(key: string, record: RouteRecord, expected: number): Promise<number> {
+    const value = Buffer.from(JSON.stringify(record))
+    try {
+      return await this.#bucket.put(key, value, {expected})
+    } catch (error) {
+      if (error instanceof RevisionConflictError) throw new RouteMovedError(record, error)
+      if (!(error instanceof MissingBucketError) || expected !== 0) throw error
+      await this.#make()
+      return this.put(key, record, expected)
+    }
+  }
+
+  async #make(): Promise<void> {
+    const {fields} = await askApi(jetStream(this.#nc, this.#spec), `STREAM.INFO.KV_LATTICEDATA_${this.#lattice}`)
+    const replicas = (fields['config'] as {num_replicas?: number} | undefined)?.num_replicas ?? 1
+    await ensureBucket(this.#nc, `LATTICEROUTES_${this.#lattice}`, this.#spec, {replicas})
+  }
+}
+
+/** The weights of an entity's route by the record; undefined when it has none. For what stops or scales versions. */
+export async function routedLegs(store: RouteStore, entity: Addressed): Promise<readonly Leg[] | undefined> {
+  const stored = await store.get(routeKey(entity))
+  return stored === undefined || stored.record.legs.length === 0 ? undefined : stored.record.legs
+}
+
+/** Another command changed the same route in between. */
+export class RouteMovedError extends ConflictError {
+  constructor({name}: RouteRecord, cause: RevisionConflictError) {
+    super(`The route of '${name}' was changed by someone else in the meantime.`, {
+      suggestions: [`lattice route show ${name}`],
+      details: {...cause.details},
+      cause,
+    })
+  }
+}
+
+function readRoute({key, value, revision}: BucketEntry): StoredRoute {
+  const parsed = routeSchema.safeParse(parseJson(value))
+  if (parsed.success) return {key, record: parsed.data, revision}
+  const path = parsed.error.issues[0]?.path.join('.') ?? ''
+  throw new ServerError(`The route record '${key}' fits no known schema: '${path}'.`, {
+    details: {key, revision, problem: z.prettifyError(parsed.error)},
+  })
+}
+
+function parseJson(value: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(value).toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+async function orWithoutBucket<T>(promise: Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await promise
+  } catch (error) {
+    if (error instanceof MissingBucketError) return otherwise
+    throw error
+  }
+}
