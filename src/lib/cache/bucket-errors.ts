@@ -20,13 +20,13 @@ export class RevisionConflictError extends ConflictError {
   /** The revision that stands there now; undefined when nothing does. */
   readonly current: number | undefined
 
-  constructor(key: string, expected: number, current: number | undefined) {
+  constructor(key: string, expected: number, current: number | undefined, suggestions: readonly string[] = []) {
     const now = current === undefined ? '' : ` at revision ${current}`
     super(
       expected === 0
         ? `The key '${key}' already exists${now}.`
         : `The key '${key}' is no longer at revision ${expected}${current === undefined ? '' : ` but${now}`}.`,
-      {details: {key, expected, ...(current === undefined ? {} : {current})}},
+      {suggestions, details: {key, expected, ...(current === undefined ? {} : {current})}},
     )
     this.key = key
     this.expected = expected

@@ -95,11 +95,13 @@ export class Delivery implements AsyncDisposable {
     return this.#queue.shift() ?? {kind: this.#lost ? 'lost' : 'idle'}
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Tells the server without waiting for its answer: it forgets the consumer after ten seconds anyway. */
+  [Symbol.asyncDispose](): Promise<void> {
     this.#unsubscribe()
-    if (this.#js.nc.isClosed()) return
-    // The server forgets it after ten seconds anyway.
-    await askApi(this.#js, `CONSUMER.DELETE.KV_${this.#bucket}.${this.#name}`).catch(() => undefined)
+    if (!this.#js.nc.isClosed()) {
+      askApi(this.#js, `CONSUMER.DELETE.KV_${this.#bucket}.${this.#name}`).catch(() => undefined)
+    }
+    return Promise.resolve()
   }
 
   #wait(waitMs: number, signal: AbortSignal | undefined): Promise<void> {

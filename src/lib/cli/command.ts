@@ -89,6 +89,11 @@ export abstract class LocalCommand<T extends object> extends Command {
     process.stderr.write(`${text}\n`)
   }
 
+  /** Exactly these bytes on stdout; nothing under `--json`. */
+  protected logBytes(bytes: Uint8Array): void {
+    if (!this.jsonEnabled()) process.stdout.write(bytes)
+  }
+
   /** One document on a line of stdout: for commands that keep running. */
   protected logLine(document: object): void {
     process.stdout.write(`${JSON.stringify(document)}\n`)

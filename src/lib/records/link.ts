@@ -1,6 +1,6 @@
-import {createHash} from 'node:crypto'
-
 import {z} from 'zod'
+
+export {linkHash} from './link-hash.js'
 
 /** A v0 link definition: one for each (actor, contract, link name). */
 export const linkSchema = z.looseObject({
@@ -13,11 +13,3 @@ export const linkSchema = z.looseObject({
 })
 
 export type LinkRecord = z.infer<typeof linkSchema>
-
-/** Key part and id of a link: upper-case hex SHA-256 of actor id, contract id and link name, concatenated. */
-export function linkHash(link: Pick<LinkRecord, 'actor_id' | 'contract_id' | 'link_name'>): string {
-  return createHash('sha256')
-    .update(link.actor_id + link.contract_id + link.link_name)
-    .digest('hex')
-    .toUpperCase()
-}

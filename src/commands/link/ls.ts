@@ -1,0 +1,19 @@
+import {listLinks, type StoredLink} from '../../lib/cache/links.js'
+import {LatticeCommand} from '../../lib/cli/command.js'
+import {linksView} from '../../lib/output/link.js'
+
+export default class LinkLs extends LatticeCommand<StoredLink[]> {
+  static override summary = 'List the links; values that look like secrets are shown as "set".'
+
+  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json']
+
+  async run(): Promise<StoredLink[]> {
+    const {flags} = await this.parse(LinkLs)
+    await using lattice = await this.open(flags)
+
+    const links = await listLinks(await lattice.cache())
+
+    this.log(linksView(links, {terminal: this.terminal}))
+    return links
+  }
+}

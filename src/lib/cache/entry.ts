@@ -1,0 +1,136 @@
+import {compareVersions, type Version} from '../entity/version.js'
+import {parseLossless} from '../keys/token.js'
+import {
+  isTypedKind,
+  misplaced,
+  readRecord,
+  recordKinds,
+  type RecordAddress,
+  type RecordKind,
+} from '../records/registry.js'
+import {hideSecrets, isSecretName} from '../records/secrets.js'
+import {isJsonRecord, type JsonRecord} from '../records/universal.js'
+import type {BucketEntry} from './bucket.js'
+import {addressName} from './key.js'
+
+/** One record as it is shown; also the JSON of `cache get`. */
+export interface CacheEntry {
+  readonly kind: RecordKind
+  /** Its key as a user types it, such as `M…@1.2.0` or an OCI URL. */
+  readonly name: string
+  /** Name in its claims; records of kind `claims` only. */
+  readonly title?: string
+  readonly version?: Version
+  readonly bucket: string
+  /** Its key in the bucket. */
+  readonly key: string
+  readonly revision: number
+  /** ISO time. */
+  readonly created: string
+  /** Bytes. */
+  readonly size: number
+  /** How `value` is to be read. */
+  readonly format: 'json' | 'text' | 'base64'
+  /** As it is stored; big numbers keep their digits. */
+  readonly value: unknown
+  /** Why it is not the record that its key says. */
+  readonly problem?: string
+}
+
+/** A record as it was read. */
+export interface StoredRecord {
+  readonly address: RecordAddress
+  readonly entry: CacheEntry
+  /** Exactly what is stored. */
+  readonly bytes: Uint8Array
+}
+
+/** Decodes what lies in a bucket. Malformed records are described, never refused. */
+export async function readStoredRecord(
+  address: RecordAddress,
+  bucket: string,
+  stored: BucketEntry,
+): Promise<StoredRecord> {
+  const {key, revision, created, value: bytes} = stored
+  const decoded = decodeValue(bytes)
+  const checked = await checkRecord(address, decoded.format === 'json' ? decoded.value : undefined)
+  const entry: CacheEntry = {
+    kind: address.kind,
+    name: linkName(address, checked.record) ?? addressName(address),
+    ...titleOf(address, checked.record),
+    bucket,
+    key,
+    revision,
+    created,
+    size: bytes.length,
+    ...decoded,
+    ...(checked.problem === undefined ? {} : {problem: checked.problem}),
+  }
+  return {address, entry, bytes}
+}
+
+/** The entry as it may be shown: secrets in its value are replaced by `set`. */
+export function withoutSecrets<T extends {readonly kind: RecordKind; readonly key: string; readonly value: unknown}>(
+  entry: T,
+): T {
+  const wholly = entry.kind === 'key' && isSecretName(entry.key) && entry.value !== ''
+  return {...entry, value: wholly ? 'set' : hideSecrets(entry.value)}
+}
+
+/** By kind, then name, then version: the order of listings. */
+export function compareEntries(a: CacheEntry, b: CacheEntry): number {
+  const byKind = recordKinds.indexOf(a.kind) - recordKinds.indexOf(b.kind)
+  if (byKind !== 0) return byKind
+  const [left, right] = [a, b].map(({title, name}) => `${title ?? ''}\n${name.split('@')[0]!}`) as [string, string]
+  if (left !== right) return left < right ? -1 : 1
+  return compareVersions(a.version ?? '', b.version ?? '') || (a.key < b.key ? -1 : 1)
+}
+
+/** Bytes as JSON, else text, else base64. */
+export function decodeValue(bytes: Uint8Array): Pick<CacheEntry, 'format' | 'value'> {
+  const text = decodeUtf8(bytes)
+  if (text === undefined) return {format: 'base64', value: Buffer.from(bytes).toString('base64')}
+  try {
+    return {format: 'json', value: parseLossless(text)}
+  } catch {
+    return {format: 'text', value: text}
+  }
+}
+
+function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+interface Checked {
+  readonly record?: JsonRecord
+  readonly problem?: string
+}
+
+async function checkRecord(address: RecordAddress, value: unknown): Promise<Checked> {
+  if (!isTypedKind(address.kind)) return {}
+  if (!isJsonRecord(value)) return {problem: 'it is not a JSON object'}
+  const read = await readRecord(address.kind, value)
+  if ('problem' in read) return read
+  const problem = misplaced(address, read.record)
+  return problem === undefined ? {record: read.record} : {record: read.record, problem}
+}
+
+/** A link is typed as what it ties; its hash tells nobody anything. */
+function linkName(address: RecordAddress, record: JsonRecord | undefined): string | undefined {
+  if (address.kind !== 'link' || record === undefined) return undefined
+  return `${String(record['actor_id'])}/${String(record['contract_id'])}/${String(record['link_name'])}`
+}
+
+function titleOf(address: RecordAddress, record: JsonRecord | undefined): Pick<CacheEntry, 'title' | 'version'> {
+  if (address.kind !== 'claims') return {}
+  const name = record?.['name']
+  const version = address.version ?? record?.['version']
+  return {
+    ...(typeof name === 'string' && name !== '' ? {title: name} : {}),
+    ...(typeof version === 'string' && version !== '' ? {version: version as Version} : {}),
+  }
+}

@@ -1,0 +1,224 @@
+import {isDeepStrictEqual} from 'node:util'
+
+import {UsageError} from '../errors.js'
+import type {RecordAddress, RecordKind} from '../records/registry.js'
+import {MissingBucketError, RevisionConflictError} from './bucket-errors.js'
+import type {BucketEntry} from './bucket.js'
+import type {LatticeCache} from './cache.js'
+import {composeRecord, type FieldEdit} from './compose.js'
+import {readStoredRecord, withoutSecrets, type CacheEntry} from './entry.js'
+import {addressName, bucketNames, placeOf, type Place} from './key.js'
+
+export interface DeleteOptions {
+  /** The revision that must stand there; default the present one, read first. */
+  readonly revision?: number | undefined
+  readonly dryRun?: boolean | undefined
+  /** Bucket of a raw key. */
+  readonly bucket?: string | undefined
+}
+
+export interface PutOptions extends DeleteOptions {
+  /** The record must not exist. */
+  readonly create?: boolean | undefined
+  /** Fields to change in the value, or in the present record when no value is given. */
+  readonly set?: readonly FieldEdit[] | undefined
+}
+
+/** What a write did, or under `dryRun` would do. */
+export interface CacheChange {
+  readonly lattice: string
+  readonly context?: string
+  readonly kind: RecordKind
+  readonly name: string
+  readonly bucket: string
+  readonly key: string
+  readonly operation: 'put' | 'del'
+  /** False when the record already was so; then nothing was written. */
+  readonly changed: boolean
+  readonly dryRun?: true
+  /** Of the record as it stands now; absent under `dryRun` when something would be written. */
+  readonly revision?: number
+  /** What stands there now; absent for `del`. */
+  readonly format?: CacheEntry['format']
+  readonly value?: unknown
+  /** What it replaced. */
+  readonly previous?: Pick<CacheEntry, 'revision' | 'created' | 'format' | 'value'>
+  /** The line that takes it back. */
+  readonly undo?: string
+}
+
+interface Target {
+  readonly kind: RecordKind
+  readonly key: string
+}
+
+/**
+ * Writes a record in the form every host reads. The expected revision is the given one, none for `create`, else the
+ * present one. A record that already is so is not written again. Throws a RevisionConflictError when the world moved.
+ */
+export async function putRecord(
+  cache: LatticeCache,
+  {kind, key, value}: Target & {readonly value?: Uint8Array | undefined},
+  {revision, create = false, dryRun = false, bucket, set = []}: PutOptions,
+): Promise<CacheChange> {
+  refuseRoutes(cache, kind)
+  const address = await cache.resolve(kind, key, {bucket, words: ['cache', 'put']})
+  const place = placeOf(address, cache.lattice)
+  refuseTypedKeys(cache, address)
+  const last = await lastOf(cache, place, bucket === undefined)
+  const present = last?.operation === 'PUT' ? last : undefined
+  const bytes = composeRecord(address, {value, set, present: present?.value})
+  const previous = present === undefined ? undefined : await readStoredRecord(address, place.bucket, present)
+  const wanted = await readStoredRecord(address, place.bucket, {...emptyEntry, key: place.key, value: bytes})
+  const head = describe(cache, wanted.entry, {operation: 'put', dryRun})
+  if (previous !== undefined && sameRecord(wanted.entry, previous.entry)) {
+    return {...head, changed: false, revision: previous.entry.revision}
+  }
+  const expected = create ? expectNothing(present, last) : (revision ?? last?.revision ?? 0)
+  if (expected !== (last?.revision ?? 0))
+    throw conflict(cache, address, new RevisionConflictError(place.key, expected, last?.revision))
+  const replaced = previous === undefined ? {} : {previous: pickPrevious(previous.entry)}
+  if (dryRun) return {...head, changed: true, ...replaced}
+  const target =
+    last === undefined && bucket === undefined ? await cache.ensure(place.bucket) : cache.bucket(place.bucket)
+  const written = await target.put(place.key, bytes, {expected}).catch(explainConflict(cache, address))
+  return {
+    ...head,
+    changed: true,
+    revision: written,
+    ...replaced,
+    undo: undoLine(cache, address, {written, previous: previous?.entry}),
+  }
+}
+
+/** Deletes a record with the marker that every host acts on. */
+export async function deleteRecord(
+  cache: LatticeCache,
+  {kind, key}: Target,
+  {revision, dryRun = false, bucket}: DeleteOptions,
+): Promise<CacheChange> {
+  refuseRoutes(cache, kind)
+  const {address, entry} = await cache.read(kind, key, {bucket, words: ['cache', 'del']})
+  if (revision !== undefined && revision !== entry.revision) {
+    throw conflict(cache, address, new RevisionConflictError(entry.key, revision, entry.revision))
+  }
+  const {format: _format, value: _value, ...head} = describe(cache, entry, {operation: 'del', dryRun})
+  const change = {...head, changed: true, previous: pickPrevious(entry)}
+  if (dryRun) return change
+  const written = await cache
+    .bucket(entry.bucket)
+    .del(entry.key, {expected: entry.revision})
+    .catch(explainConflict(cache, address))
+  return {...change, revision: written, undo: undoLine(cache, address, {written, previous: entry})}
+}
+
+/** The change as it may be shown. */
+export function changeWithoutSecrets(change: CacheChange): CacheChange {
+  const {kind, key, value, previous} = change
+  return {
+    ...change,
+    ...(value === undefined ? {} : {value: withoutSecrets({kind, key, value}).value}),
+    ...(previous === undefined
+      ? {}
+      : {previous: {...previous, value: withoutSecrets({kind, key, value: previous.value}).value}}),
+  }
+}
+
+const emptyEntry = {operation: 'PUT', revision: 0, created: ''} as const
+
+function describe(
+  {lattice, context}: LatticeCache,
+  {kind, name, bucket, key, format, value}: CacheEntry,
+  {operation, dryRun}: {operation: CacheChange['operation']; dryRun: boolean},
+): Omit<CacheChange, 'changed'> {
+  return {
+    lattice,
+    ...(context === undefined ? {} : {context}),
+    kind,
+    name,
+    bucket,
+    key,
+    operation,
+    ...(dryRun ? {dryRun} : {}),
+    format,
+    value,
+  }
+}
+
+function pickPrevious({revision, created, format, value}: CacheEntry): NonNullable<CacheChange['previous']> {
+  return {revision, created, format, value}
+}
+
+/** Hosts write their fields in another order; that is no difference. */
+function sameRecord(a: CacheEntry, b: CacheEntry): boolean {
+  return a.format === b.format && isDeepStrictEqual(a.value, b.value)
+}
+
+/** The revision to expect so that nothing is overwritten: a deletion has one as well. */
+function expectNothing(present: BucketEntry | undefined, last: BucketEntry | undefined): number {
+  return present === undefined ? (last?.revision ?? 0) : 0
+}
+
+/** A bucket of the lattice is made by the first write; a bucket that was named must be there. */
+async function lastOf(
+  cache: LatticeCache,
+  {bucket, key}: Place,
+  mayBeMissing: boolean,
+): Promise<BucketEntry | undefined> {
+  try {
+    return await cache.bucket(bucket).last(key)
+  } catch (error) {
+    if (mayBeMissing && error instanceof MissingBucketError) return undefined
+    throw error
+  }
+}
+
+function refuseRoutes(cache: LatticeCache, kind: RecordKind): void {
+  if (kind !== 'route') return
+  throw new UsageError('A route record says what is live, so only a route command writes it.', {
+    suggestions: [cache.line(['route', 'ls']), 'lattice route --help'],
+  })
+}
+
+/** A raw write to the key of a typed record would leave out its checks; a dot before a kind crashes old hosts. */
+function refuseTypedKeys(cache: LatticeCache, address: RecordAddress): void {
+  if (address.kind !== 'key') return
+  const {bucket, key} = placeOf(address, cache.lattice)
+  if (bucket !== bucketNames(cache.lattice).data || !/^([^.]+\.)?(CLAIMS|LINKDEF|REFMAP)_/.test(key)) return
+  throw new UsageError(`The key '${key}' is one that hosts read as a typed record, so it is not written raw.`, {
+    suggestions: ['claims', 'link', 'ref'].map((kind) => `${cache.line(['cache', 'put', kind])} --help`),
+  })
+}
+
+function explainConflict(cache: LatticeCache, address: RecordAddress): (error: unknown) => never {
+  return (error) => {
+    throw error instanceof RevisionConflictError ? conflict(cache, address, error) : error
+  }
+}
+
+function conflict(
+  cache: LatticeCache,
+  address: RecordAddress,
+  {key, expected, current}: RevisionConflictError,
+): RevisionConflictError {
+  const look = ['cache', 'get', address.kind, addressName(address), ...bucketWords(address)]
+  return new RevisionConflictError(key, expected, current, [
+    cache.line(look),
+    ...(current === undefined ? [] : [`Write again with --revision ${current} if that is to be replaced.`]),
+  ])
+}
+
+function undoLine(
+  cache: LatticeCache,
+  address: RecordAddress,
+  {written, previous}: {written: number; previous: CacheEntry | undefined},
+): string {
+  const target = [address.kind, addressName(address), ...bucketWords(address)]
+  if (previous === undefined) return cache.line(['cache', 'del', ...target, '--revision', String(written)])
+  const show = cache.line(['cache', 'get', ...target, '--revision', String(previous.revision), '--raw'])
+  return `${show} | ${cache.line(['cache', 'put', ...target, '--revision', String(written)])}`
+}
+
+function bucketWords(address: RecordAddress): string[] {
+  return address.kind === 'key' && address.bucket !== undefined ? ['--bucket', address.bucket] : []
+}

@@ -1,0 +1,34 @@
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+
+import {recordKinds, type RecordKind} from '../records/registry.js'
+
+const kinds = [...recordKinds]
+
+/** A kind of record. */
+export const recordKindArg = Args.custom<RecordKind>({
+  options: kinds,
+  parse: (text) => Promise.resolve(text as RecordKind),
+})
+
+export const recordKindFlag = Flags.custom<RecordKind>({
+  options: kinds,
+  parse: (text) => Promise.resolve(text as RecordKind),
+})
+
+export const recordKeyArg = {
+  description: 'Key of the record: echo@1.2.0, echo/wasmcloud:httpserver/default, an OCI URL, or a raw key.',
+  required: true,
+} as const
+
+export const bucketFlag = Flags.string({
+  helpValue: 'NAME',
+  summary: "Bucket of a raw key; default the lattice's data bucket.",
+})
+
+/** The revision that a write expects. */
+export const expectedRevisionFlag = Flags.integer({
+  min: 1,
+  helpValue: 'N',
+  summary: 'Write only if this is the present revision; default the one read first.',
+})

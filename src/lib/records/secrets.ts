@@ -1,0 +1,50 @@
+import {isJsonRecord} from './universal.js'
+
+const secretName = /password|passwd|secret|token|seed|creds|credential|private_?key|api_?key/i
+
+/** True for a field whose value is not to be shown. */
+export function isSecretName(name: string): boolean {
+  return secretName.test(name)
+}
+
+/** The names among these whose values are secrets: on a command line others can read them. */
+export function secretNames(names: readonly string[]): string[] {
+  return names.filter(isSecretName)
+}
+
+/**
+ * The value as it may be shown: what stands under a name such as `password` is `set`, user info in addresses is left
+ * out, and JSON inside a text (`config_json`, `config_b64`) is treated the same.
+ */
+export function hideSecrets(value: unknown): unknown {
+  if (typeof value === 'string') return hideInText(value)
+  if (Array.isArray(value)) return value.map(hideSecrets)
+  if (!isPlainObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, hideField(name, field)]))
+}
+
+function hideField(name: string, value: unknown): unknown {
+  if (isSecretName(name)) return value === '' || value === null ? value : 'set'
+  if (name === 'config_b64' && typeof value === 'string') {
+    const text = Buffer.from(value, 'base64').toString('utf8')
+    return hideInText(text) === text ? value : 'set'
+  }
+  return hideSecrets(value)
+}
+
+function hideInText(text: string): string {
+  const withoutUsers = text.replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@"']+(?:@[^\s/?#@"']+)*@/gi, '$1set@')
+  if (!/^\s*[{[]/.test(text)) return withoutUsers
+  try {
+    const parsed: unknown = JSON.parse(text)
+    const hidden = JSON.stringify(hideSecrets(parsed))
+    return hidden === JSON.stringify(parsed) ? text : hidden
+  } catch {
+    return withoutUsers
+  }
+}
+
+/** Raw JSON numbers are objects too, with a null prototype that JSON alone understands. */
+function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return isJsonRecord(value) && Object.getPrototypeOf(value) !== null
+}
