@@ -15,10 +15,10 @@ const layers = {
   cache: ['entity', 'records', 'nats', 'keys'],
   apply: ['routing', 'nats', 'keys'],
   routes: ['entity', 'records', 'routing', 'control', 'cache', 'apply', 'nats', 'keys'],
-  entities: ['entity', 'records', 'control', 'routes', 'routing', 'cache', 'rpc', 'nats', 'keys'],
+  entities: ['entity', 'records', 'control', 'routes', 'routing', 'cache', 'rpc', 'nats', 'keys', 'host'],
   host: ['entity', 'records', 'control', 'cache', 'rpc', 'nats', 'keys'],
   server: ['nats', 'keys', 'control', 'entity'],
-  cli: ['entity', 'records', 'routing', 'nats', 'output'],
+  cli: ['entity', 'entities', 'records', 'routing', 'nats', 'output'],
 }
 const pureFolders = ['entity', 'records', 'routing', 'output']
 const pureFiles = [

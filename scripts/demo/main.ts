@@ -139,9 +139,9 @@ async function listeningAddress(place: Place, context: readonly string[]): Promi
   while (Date.now() < deadline) {
     await sleep(50)
     const {providers} = (await lattice(place, ['host', 'inspect', ...context])) as {
-      providers?: {listening?: {address: string}[]}[]
+      providers?: {links?: {address?: string}[]}[]
     }
-    const address = providers?.flatMap(({listening}) => listening ?? [])[0]?.address
+    const address = providers?.flatMap(({links}) => links ?? [])[0]?.address
     if (address !== undefined) return address
   }
   throw new Error('The HTTP server did not start to listen within 10 s.')

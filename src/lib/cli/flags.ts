@@ -37,7 +37,7 @@ export const versionFlag = Flags.custom<Version>({
 export const dryRunFlag = Flags.boolean({summary: 'Show what would be done and stop there.', default: false})
 
 /** A provider's link name: one subject token. */
-export const linkNameFlag = Flags.custom<string>({
+export const linkNameFlag = Flags.custom({
   helpValue: 'LINK',
   parse: (text) => {
     if (/^[A-Za-z0-9_-]+$/.test(text)) return Promise.resolve(text)

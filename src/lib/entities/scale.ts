@@ -1,12 +1,14 @@
 import type {Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
 import type {HostPing} from '../control/dialect.js'
+import {discover, type Discovery} from '../control/discover.js'
 import {formatRef, runningVersions, type Entity, type EntityRef, type Instance} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
+import {resolveEntity} from '../entity/resolve.js'
 import type {Version} from '../entity/version.js'
 import {NotFoundError, UnsafeError, UsageError} from '../errors.js'
 import type {RouteRecord} from '../records/route.js'
-import {findEntity, requireHost, targetInstances} from './find.js'
+import {requireEntity, requireHost, targetInstances} from './find.js'
 import {AmbiguousVersionError, refuseWeighted} from './refusals.js'
 import {awaitInventory} from './wait.js'
 
@@ -34,7 +36,8 @@ export interface InstanceChange {
 
 export interface ScaleResult {
   readonly entity: string
-  readonly key: string
+  /** Absent when nothing of it runs any more. */
+  readonly key?: string
   readonly lattice: string
   readonly changes: readonly InstanceChange[]
   readonly changed: boolean
@@ -45,50 +48,67 @@ export interface ScaleResult {
  * Sets how many calls one version of an actor serves at once, on each host where it runs; 0 stops it. Refuses what is
  * ambiguous and what would take traffic away from a version with weight, before anything is sent.
  */
-export async function scaleEntity(
+export function scaleEntity(
   control: ControlClient,
   ref: EntityRef,
-  {count, share, ...options}: ChangeOptions & {readonly count: number; readonly share: boolean},
+  options: ChangeOptions & {readonly count: number; readonly share: boolean},
 ): Promise<ScaleResult> {
-  const {entity, discovery} = await findEntity(control, ref)
-  if (entity.kind === 'provider' && count > 0) {
-    throw new UsageError(`'${entityName(entity)}' is a provider: it has no count to scale.`, {
-      suggestions: [`lattice stop ${entityName(entity)}`],
-    })
-  }
-  const {host, targets} = chooseTargets(entity, ref, options, discovery.hosts)
-  if (host === undefined || targets.length > 0)
-    refuseSeveral(entity, targets, ref, options, scaleCommands(entity, count))
-  if (targets.length === 0) throw new NotRunningError(entity, ref, host)
-  if (count === 0) refuseWeighted(entity, targets, {record: await options.routeOf(entity), allowed: options.allowInUse})
-  if (share) refuseSharing(entity, targets)
-  const changes = targets.map((instance) => changeOf(instance, count))
-  const wanted = targets.filter((instance) => instance.count !== count || (share && instance.dark))
-  if (!options.dryRun) {
-    for (const instance of wanted) await send(control, entity, instance, {count, share, hosts: discovery.hosts})
-    if (options.wait) await awaitCounts(control, entity, wanted, {...options, count})
-  }
-  return result(control, entity, changes, {changed: wanted.length > 0, dryRun: options.dryRun})
+  return changeInstances(control, ref, {...options, commands: (entity) => scaleCommands(entity, options.count)})
 }
 
 /** Stops versions of an entity; refuses what is ambiguous and what has traffic, before anything is sent. */
-export async function stopEntity(control: ControlClient, ref: EntityRef, options: ChangeOptions): Promise<ScaleResult> {
-  const {entity, discovery} = await findEntity(control, ref)
-  const {host, targets} = chooseTargets(entity, ref, options, discovery.hosts)
-  refuseSeveral(entity, targets, ref, options, stopCommands(entity))
+export function stopEntity(control: ControlClient, ref: EntityRef, options: ChangeOptions): Promise<ScaleResult> {
+  return changeInstances(control, ref, {...options, count: 0, share: false, commands: stopCommands})
+}
+
+interface Wish extends ChangeOptions {
+  readonly count: number
+  readonly share: boolean
+  readonly commands: (entity: Entity) => Commands
+}
+
+async function changeInstances(control: ControlClient, ref: EntityRef, wish: Wish): Promise<ScaleResult> {
+  const {count, share} = wish
+  const discovery = await discover(control)
+  const stopped = count === 0 ? await stoppedAlready(control, ref, discovery) : undefined
+  if (stopped !== undefined) return scaleResult(control, stopped, [], {changed: false, dryRun: wish.dryRun})
+  const entity = requireEntity(ref, discovery.entities, control.lattice)
+  const host = wish.host === undefined ? undefined : requireHost(wish.host, discovery).id
+  const targets = targetInstances(entity, ref, host)
   if (targets.length === 0) throw new NotRunningError(entity, ref, host)
-  refuseWeighted(entity, targets, {record: await options.routeOf(entity), allowed: options.allowInUse})
-  if (!options.dryRun) {
-    for (const instance of targets)
-      await send(control, entity, instance, {count: 0, share: false, hosts: discovery.hosts})
-    if (options.wait) await awaitCounts(control, entity, targets, {...options, count: 0})
+  if (ref.version === undefined && !wish.allVersions)
+    refuseSeveral(entity, targets, {host, commands: wish.commands(entity)})
+  if (count === 0) refuseWeighted(entity, targets, {record: await wish.routeOf(entity), allowed: wish.allowInUse})
+  else refuseUnscalable(entity, targets, share)
+  const wanted = targets.filter((instance) => instance.count !== count || (share && instance.dark))
+  if (!wish.dryRun) {
+    for (const instance of wanted) await send(control, entity, instance, {count, share, hosts: discovery.hosts})
+    if (wish.wait) await awaitCounts(control, entity, wanted, wish)
   }
-  return result(
-    control,
-    entity,
-    targets.map((instance) => changeOf(instance, 0)),
-    {changed: true, dryRun: options.dryRun},
+  const changes = targets.map((instance) => changeOf(instance, count))
+  return scaleResult(control, entityName(entity), changes, {
+    changed: wanted.length > 0,
+    dryRun: wish.dryRun,
+    key: entity.key,
+  })
+}
+
+/** Name of what a reference means when it was started once and does not run now: a stop that is repeated is no error. */
+async function stoppedAlready(
+  control: ControlClient,
+  ref: EntityRef,
+  {entities}: Discovery,
+): Promise<string | undefined> {
+  const resolution = resolveEntity(ref, entities)
+  const running =
+    resolution.kind === 'found' && targetInstances(resolution.entity, {...ref, name: ''}, undefined).length > 0
+  if (running || resolution.kind === 'ambiguous') return undefined
+  const claims = await control.claims().catch(() => [])
+  const known = claims.some(
+    ({sub, name, call_alias: alias, version}) =>
+      [sub, name, alias].includes(ref.name) && (ref.version === undefined || ref.version === version),
   )
+  return known ? formatRef(ref) : undefined
 }
 
 /** The entity runs, but not the version or not on the host that was named. */
@@ -120,35 +140,24 @@ function stopCommands(entity: Entity): Commands {
   return {one: (version) => `lattice stop ${name}@${version}`, all: `lattice stop ${name} --all-versions`}
 }
 
-function chooseTargets(
-  entity: Entity,
-  ref: EntityRef,
-  options: ChangeOptions,
-  hosts: readonly HostPing[],
-): {host: string | undefined; targets: Instance[]} {
-  const host = options.host === undefined ? undefined : requireHost(options.host, {hosts}).id
-  return {host, targets: targetInstances(entity, ref, host)}
-}
-
 /** Rule 1. */
 function refuseSeveral(
   entity: Entity,
   targets: readonly Instance[],
-  ref: EntityRef,
-  options: ChangeOptions,
-  commands: Commands,
+  {host, commands}: {host: string | undefined; commands: Commands},
 ): void {
-  if (ref.version !== undefined || options.allVersions) return
-  const host = options.host === undefined ? '' : ` --host ${options.host}`
-  const context = (command: string): string => `${command}${host}`
-  if (new Set(targets.map(({version}) => version)).size > 1) {
-    throw new AmbiguousVersionError(entity, targets, (version) => context(commands.one(version)), context(commands.all))
-  }
+  if (new Set(targets.map(({version}) => version)).size === 1) return
+  const onHost = (command: string): string => (host === undefined ? command : `${command} --host ${host}`)
+  throw new AmbiguousVersionError(entity, targets, (version) => onHost(commands.one(version)), onHost(commands.all))
 }
 
-/** Rule 2: a dark version may listen beside others only when that was said. */
-function refuseSharing(entity: Entity, targets: readonly Instance[]): void {
-  if (targets.some(({version}) => version === undefined)) {
+function refuseUnscalable(entity: Entity, targets: readonly Instance[], share: boolean): void {
+  if (entity.kind === 'provider') {
+    throw new UsageError(`'${entityName(entity)}' is a provider: it has no count to scale.`, {
+      suggestions: [`lattice stop ${entityName(entity)}`],
+    })
+  }
+  if (share && targets.some(({version}) => version === undefined)) {
     throw new UnsafeError(`A version of '${entityName(entity)}' is unknown, so it cannot be made to share traffic.`)
   }
 }
@@ -218,11 +227,11 @@ function changeOf({version, host, count: from}: Instance, to: number): InstanceC
   return {...(version === undefined ? {} : {version}), host, from, to}
 }
 
-function result(
+function scaleResult(
   control: ControlClient,
-  entity: Entity,
+  entity: string,
   changes: readonly InstanceChange[],
-  {changed, dryRun}: {changed: boolean; dryRun: boolean},
+  {key, ...outcome}: {changed: boolean; dryRun: boolean; key?: string},
 ): ScaleResult {
-  return {entity: entityName(entity), key: entity.key, lattice: control.lattice, changes, changed, dryRun}
+  return {entity, ...(key === undefined ? {} : {key}), lattice: control.lattice, changes, ...outcome}
 }

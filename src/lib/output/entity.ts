@@ -64,7 +64,8 @@ export function scaleView({entity, changes, changed, dryRun}: ScaleResult): stri
     const span = to === 0 ? `(count was ${from})` : from === to ? `(count stays ${to})` : `from ${from} to ${to}`
     return `${verb} ${what} on host ${shortKey(host)} ${span}`
   })
-  return changed ? lines.join('\n') : 'Nothing to change.'
+  if (changed) return lines.join('\n')
+  return changes.length === 0 ? `${clean(entity)} does not run.` : 'Nothing to change.'
 }
 
 /** The answer of a call: text as it is, data as JSON. */
