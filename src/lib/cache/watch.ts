@@ -17,17 +17,29 @@ export async function* watchBucket(
   bucket: string,
   {signal, prefix = '', report = () => undefined}: WatchOptions,
 ): AsyncGenerator<BucketEntry> {
-  const known = new Map<string, number>()
+  const known = new Map<string, Known>()
+  let last: 'current' | 'stale' | undefined
+  const tell = (state: 'current' | 'stale'): void => {
+    if (state !== last) report(state)
+    last = state
+  }
   for (;;) {
-    if (js.nc.isClosed())
+    if (js.nc.isClosed()) {
       throw new ConnectionError(`The connection was closed while the bucket '${bucket}' was watched.`)
+    }
     const delivery = await tryOpen(js, bucket, `${prefix}>`)
-    if (delivery !== undefined) yield* follow(delivery, known, {signal, report})
+    if (delivery !== undefined) yield* follow(delivery, known, {signal, report: tell})
     if (aborted(signal)) return
-    report('stale')
+    tell('stale')
     await systemClock.sleep(retryMs, signal).catch(() => undefined)
     if (aborted(signal)) return
   }
+}
+
+/** What was yielded last for a key. A bucket that was made anew counts its revisions from one: the time tells. */
+interface Known {
+  readonly revision: number
+  readonly created: string
 }
 
 /** A bucket that is missing or a server that does not answer is waited for. */
@@ -38,7 +50,7 @@ async function tryOpen(js: JetStream, bucket: string, filter: string): Promise<D
 
 async function* follow(
   delivery: Delivery,
-  known: Map<string, number>,
+  known: Map<string, Known>,
   {signal, report}: Required<Pick<WatchOptions, 'signal' | 'report'>>,
 ): AsyncGenerator<BucketEntry> {
   await using _ = delivery
@@ -57,17 +69,18 @@ async function* follow(
     pending = delivered.pending
     const {entry} = delivered
     if (!current) seen.add(entry.key)
-    if (known.get(entry.key) === entry.revision) continue
-    if (entry.operation === 'DEL' && !known.has(entry.key)) continue
+    const before = known.get(entry.key)
+    if (before?.revision === entry.revision && before.created === entry.created) continue
+    if (entry.operation === 'DEL' && before === undefined) continue
     if (entry.operation === 'DEL') known.delete(entry.key)
-    else known.set(entry.key, entry.revision)
+    else known.set(entry.key, {revision: entry.revision, created: entry.created})
     yield entry
   }
 }
 
 /** Keys that were known and that a complete reading did not show: purged, or gone with the old bucket. */
-function* vanished(known: Map<string, number>, seen: ReadonlySet<string>): Generator<BucketEntry> {
-  for (const [key, revision] of known) {
+function* vanished(known: Map<string, Known>, seen: ReadonlySet<string>): Generator<BucketEntry> {
+  for (const [key, {revision}] of known) {
     if (seen.has(key)) continue
     known.delete(key)
     yield {key, operation: 'DEL', value: new Uint8Array(), revision, created: new Date().toISOString()}
