@@ -1,14 +1,14 @@
 import {constants} from 'node:fs'
 import {open, type FileHandle} from 'node:fs/promises'
 
-import {parseRef} from '../entity/entity.js'
 import {NotFoundError, UnsafeError, UsageError} from '../errors.js'
 import {createKey, type KeyKind, type SigningKey} from '../keys/nkey.js'
 import {ensureKeyFile, moduleKeyFile, readKeyFile, userIssuerFile} from '../keys/store.js'
 import {configDir} from '../nats/paths.js'
 import {writeFileAtomic} from '../nats/write-file.js'
 import {ModuleError} from './module-error.js'
-import {examineModule, signModule, type ModuleExamination} from './module.js'
+import {checkClaims, examineModule, signModule, type ModuleExamination} from './module.js'
+import {parseSections} from './wasm.js'
 
 const largestModule = 256 * 2 ** 20
 
@@ -104,7 +104,9 @@ export async function signModuleFile(request: SignRequest, nowMs: number): Promi
   const {name, version, revision, callAlias, caps, tags, dryRun} = request
   const code = await readModuleFile(request.input)
   const file = request.output ?? defaultOutput(request.input)
-  parseRef(name)
+  // Before any key is made.
+  checkClaims(request)
+  named(request.input, () => parseSections(code))
   const [module, issuer] = await Promise.all([
     findKey(request.moduleKeyFile ?? moduleKeyFile(configDir(), name), 'M', dryRun),
     findKey(request.issuerKeyFile ?? userIssuerFile(configDir()), 'A', dryRun),

@@ -117,9 +117,11 @@ export function examineModule(wasm: Uint8Array, nowMs: number): ModuleExaminatio
  * Throws a UsageError when a claim cannot be meant and a ModuleError when the bytes are no module.
  */
 export function signModule(wasm: Uint8Array, options: SignOptions): Uint8Array {
-  checkOptions(options)
+  checkClaims(options)
   const code = parseSections(wasm).filter((section) => !isClaims(section))
   const {key, issuer, name, version, revision, callAlias, caps = [], tags = [], issuedAt, expires, notBefore} = options
+  if (!isPublicKey(key, 'M')) throw new UsageError('A module key starts with M, and this is none.')
+  if (issuer.kind !== 'A') throw new UsageError('Modules are signed by an account key, which starts with A.')
   const hash = hashOf(code)
   const payload: JsonObject = {
     jti: createHash('sha256').update(`${hash} ${key} ${version} ${issuedAt}`).digest('hex').slice(0, 22),
@@ -239,10 +241,16 @@ function isUsableVersion(version: string | null | undefined): boolean {
   }
 }
 
-function checkOptions({key, issuer, name, version, revision, callAlias, caps = [], tags = []}: SignOptions): void {
+/** Throws a UsageError when a claim is one that no host could use. */
+export function checkClaims({
+  name,
+  version,
+  revision,
+  callAlias,
+  caps = [],
+  tags = [],
+}: Omit<SignOptions, 'key' | 'issuer' | 'issuedAt'>): void {
   parseVersion(version)
-  if (!isPublicKey(key, 'M')) throw new UsageError('A module key starts with M, and this is none.')
-  if (issuer.kind !== 'A') throw new UsageError('Modules are signed by an account key, which starts with A.')
   if (parseRef(name).name !== name)
     throw new UsageError(`${JSON.stringify(name)} cannot name a module: it holds a / or an @.`)
   if (callAlias !== undefined && parseRef(callAlias).name !== callAlias) {
