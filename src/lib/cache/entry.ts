@@ -86,15 +86,34 @@ export function compareEntries(a: CacheEntry, b: CacheEntry): number {
   return compareVersions(a.version ?? '', b.version ?? '') || (a.key < b.key ? -1 : 1)
 }
 
+const deepestJson = 200
+
 /** Bytes as JSON, else text, else base64. */
 export function decodeValue(bytes: Uint8Array): Pick<CacheEntry, 'format' | 'value'> {
   const text = decodeUtf8(bytes)
   if (text === undefined) return {format: 'base64', value: Buffer.from(bytes).toString('base64')}
+  // Deeper values would overflow the stack of whatever walks through them.
+  if (nesting(text) > deepestJson) return {format: 'text', value: text}
   try {
     return {format: 'json', value: parseLossless(text)}
   } catch {
     return {format: 'text', value: text}
   }
+}
+
+/** How deep the brackets of a JSON text go. */
+function nesting(text: string): number {
+  let depth = 0
+  let deepest = 0
+  let quoted = false
+  for (let index = 0; index < text.length; index++) {
+    const character = text[index]
+    if (quoted && character === '\\') index++
+    else if (character === '"') quoted = !quoted
+    else if (!quoted && (character === '[' || character === '{')) deepest = Math.max(deepest, ++depth)
+    else if (!quoted && (character === ']' || character === '}')) depth--
+  }
+  return deepest
 }
 
 function decodeUtf8(bytes: Uint8Array): string | undefined {

@@ -7,7 +7,7 @@ import {describeFailure, LatticeError, UsageError, type FailureDescription} from
 import {Lattice} from '../lattice.js'
 import {resolveSpec} from '../nats/resolve-spec.js'
 import type {ConnectSpec} from '../nats/spec.js'
-import {clean} from '../output/text.js'
+import {clean, jsonText} from '../output/text.js'
 import type {ChangeOptions} from '../entities/scale.js'
 import type {removeFlags} from './change-flags.js'
 import {durationFlag, latticeFlag} from './flags.js'
@@ -91,16 +91,16 @@ export abstract class LocalCommand<T extends object> extends Command {
 
   /** Exactly these bytes on stdout; nothing under `--json`. */
   protected logBytes(bytes: Uint8Array): void {
-    if (!this.jsonEnabled()) process.stdout.write(bytes)
+    if (!this.jsonEnabled()) process.stdout.write(Buffer.from(bytes))
   }
 
   /** One document on a line of stdout: for commands that keep running. */
   protected logLine(document: object): void {
-    process.stdout.write(`${JSON.stringify(document)}\n`)
+    process.stdout.write(`${jsonText(document)}\n`)
   }
 
   protected override logJson(json: unknown): void {
-    process.stdout.write(`${JSON.stringify(json, undefined, 2)}\n`)
+    process.stdout.write(`${jsonText(json, 2)}\n`)
   }
 
   override warn(input: Error | string): Error | string {
@@ -166,7 +166,7 @@ export function reportFailure(error: unknown, json: boolean): void {
   const known = asLatticeError(error)
   const failure = describeFailure(known)
   process.exitCode = failure.exit
-  if (json) process.stdout.write(`${JSON.stringify({error: failure.json}, undefined, 2)}\n`)
+  if (json) process.stdout.write(`${jsonText({error: failure.json}, 2)}\n`)
   else process.stderr.write(failureText(failure))
   if (failure.json.kind === 'bug' && (process.env['DEBUG'] ?? '').includes('lattice')) {
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)

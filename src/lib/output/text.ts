@@ -5,3 +5,13 @@ export function clean(text: string): string {
     return `\\u{${code}}`
   })
 }
+
+/** A value as JSON without characters that a terminal would obey; it parses to the same value. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
+}
