@@ -1,8 +1,15 @@
-import {ConnectionError, TimeoutError} from '../errors.js'
+import {ConflictError, ConnectionError} from '../errors.js'
 import type {SigningKey} from '../keys/nkey.js'
 import {editToken, mostSecondsAhead, nextIssuedAt, readAccountToken, type AccountToken} from '../routing/account-jwt.js'
+import {RequestTimeoutError} from '../nats/request.js'
 import {judgeTrust} from '../routing/trust.js'
-import {readAccount, type AccountSource, type AccountView, type ServersFacts} from './account-state.js'
+import {
+  readAccount,
+  type AccountSource,
+  type AccountView,
+  type ReadOptions,
+  type ServersFacts,
+} from './account-state.js'
 import type {MappingChange} from './applier.js'
 import {readPushReply, type PushReply} from './system-replies.js'
 
@@ -16,13 +23,17 @@ export interface JwtDriver extends AccountSource {
   readonly secondsAhead?: number
 }
 
-/** A token that was pushed, with what every server said. */
-export interface Receipt {
+/** A signed token that changes one source, not pushed yet. */
+export interface PreparedChange {
   readonly before: AccountView
-  readonly pushed: AccountToken
+  readonly token: AccountToken
   readonly change: MappingChange
+}
+
+/** A token that was pushed, with what every server said. */
+export interface Receipt extends PreparedChange {
   readonly replies: readonly PushReply[]
-  /** From sending to the last answer. */
+  /** From sending to the last answer, in milliseconds. */
   readonly pushMs: number
   /** When the last server confirmed, in milliseconds since the epoch by our clock. */
   readonly confirmedAt: number
@@ -42,38 +53,44 @@ export function checkTrust({key, facts}: JwtDriver, {token, servers}: AccountVie
   if (verdict.kind === 'untrusted') throw new UntrustedKeyError(key.publicKey, verdict.reason)
 }
 
+export interface PrepareOptions extends ReadOptions {
+  /** Throws when what is there now speaks against the change. */
+  readonly inspect?: (view: AccountView) => void
+}
+
 /**
- * Looks the token up again, changes one source of it, and pushes it to every server. Nothing is live for sure until
- * verifyPush said so. Throws an UntrustedKeyError, a TokensDifferError or, when no server takes pushes, a ConnectionError.
+ * Looks the token up again, lets `inspect` judge it, and signs it with one source changed; nothing is sent. Waits where
+ * `iat` would run too far ahead. Throws an UntrustedKeyError, a TokensDifferError, a TokenAheadError or what `inspect` throws.
  */
-export async function pushChange(driver: JwtDriver, change: MappingChange): Promise<Receipt> {
-  let before = await readAccount(driver)
-  const waitMs = issue(driver, before.token).waitMs
+export async function prepareChange(
+  driver: JwtDriver,
+  change: MappingChange,
+  {inspect, ...options}: PrepareOptions = {},
+): Promise<PreparedChange> {
+  let before = await readAccount(driver, options)
+  const {waitMs} = issue(driver, before.token)
   if (waitMs > 0) {
     if (waitMs > driver.timeoutMs) throw new TokenAheadError(before.token, waitMs)
     await driver.clock.sleep(waitMs)
-    before = await readAccount(driver)
+    before = await readAccount(driver, options)
   }
   checkTrust(driver, before)
+  inspect?.(before)
   const {issuedAt} = issue(driver, before.token)
-  const text = editToken(before.token, {...change, issuedAt}, driver.key)
-  return {before, pushed: readAccountToken(text), change, ...(await push(driver, text))}
+  const token = readAccountToken(editToken(before.token, {...change, issuedAt}, driver.key))
+  return {before, token, change}
 }
 
-async function push(driver: JwtDriver, text: string): Promise<Pick<Receipt, 'replies' | 'pushMs' | 'confirmedAt'>> {
-  const {system, clock} = driver
+/** Pushes a prepared token to every server. Nothing is live for sure until verifyPush said so; an error here leaves it unknown. */
+export async function sendChange({system, clock}: JwtDriver, prepared: PreparedChange): Promise<Receipt> {
   const expect = (await system.servers()).length
   const sentAt = clock.now()
   const started = performance.now()
-  const messages = await system.request(updateSubject, text, {expect})
+  const messages = await system.request(updateSubject, prepared.token.text, {expect})
   const pushMs = performance.now() - started
-  if (messages.length === 0) {
-    throw new ConnectionError('No server takes account tokens: they have no full resolver.', {
-      suggestions: ['nats server account info'],
-    })
-  }
+  if (messages.length === 0) throw new RequestTimeoutError(updateSubject, Math.round(pushMs))
   const replies = messages.map((message) => readPushReply(message, updateSubject))
-  return {replies, pushMs: Math.round(pushMs * 10) / 10, confirmedAt: Math.round(sentAt + pushMs)}
+  return {...prepared, replies, pushMs: Math.round(pushMs * 10) / 10, confirmedAt: Math.round(sentAt + pushMs)}
 }
 
 function issue(
@@ -94,7 +111,7 @@ export class UntrustedKeyError extends ConnectionError {
 }
 
 /** Somebody issued tokens into the future; going on would let a later push of others lose against ours. */
-export class TokenAheadError extends TimeoutError {
+export class TokenAheadError extends ConflictError {
   constructor({account, issuedAt}: AccountToken, waitMs: number) {
     super(
       `The token of account '${account}' is issued ${Math.ceil(waitMs / 1000) + mostSecondsAhead} s ahead of the clock, and nothing was changed.`,

@@ -11,7 +11,7 @@ import {
   type TableDifference,
 } from '../routing/effective.js'
 import type {TrustedOperator} from '../routing/trust.js'
-import {readAccountReply, readVarzReply} from './system-replies.js'
+import {readAccountReply, readNeighbours, readVarzReply} from './system-replies.js'
 
 /** One server as it serves an account. */
 export interface ServerView {
@@ -25,8 +25,6 @@ export interface AccountView {
   readonly account: string
   /** The stored token, the same on every server that keeps tokens. */
   readonly token: AccountToken
-  /** How many servers gave that token. */
-  readonly stored: number
   readonly servers: readonly ServerView[]
 }
 
@@ -35,6 +33,8 @@ export interface ServersFacts {
   readonly trust: readonly {readonly server: string; readonly operators: readonly TrustedOperator[]}[]
   /** Server time minus ours, in milliseconds. */
   readonly clockOffsetMs: number
+  /** Servers that others are connected to and that did not answer us. */
+  readonly silent: readonly Pick<ServerIdentity, 'id' | 'name'>[]
 }
 
 /** What the account's readers need: the system account's connection and a clock. */
@@ -46,13 +46,22 @@ export interface AccountSource {
 
 const agreeWithinMs = 2000
 
+/** Whether a view is worth anything while the servers hold different tokens. */
+export interface ReadOptions {
+  /** Take the one issued last, to mend what a half-taken push left; else all must be the same. */
+  readonly newest?: boolean
+}
+
 /**
- * Reads token and effective tables from every server. Throws a ConflictError when the servers' tokens differ for two
- * seconds, and a ConnectionError when none keeps tokens.
+ * Reads token and effective tables from every server. Throws a TokensDifferError when the servers' tokens differ for
+ * two seconds, and a NoStoredTokenError when none keeps tokens.
  */
-export async function readAccount(source: AccountSource): Promise<AccountView> {
-  const [tokens, servers] = await Promise.all([lookUpAgreed(source), readServers(source)])
-  return {account: source.account, token: readAccountToken(tokens[0]!), stored: tokens.length, servers}
+export async function readAccount(source: AccountSource, {newest = false}: ReadOptions = {}): Promise<AccountView> {
+  const [token, servers] = await Promise.all([
+    newest ? lookUpNewest(source) : lookUpAgreed(source),
+    readServers(source),
+  ])
+  return {account: source.account, token, servers}
 }
 
 /** The tables that are live, a server each; sorted by name. */
@@ -72,14 +81,25 @@ export async function readServers({system, account}: Pick<AccountSource, 'system
 /** Whom every server trusts and how far its clock is from ours. */
 export async function readFacts({system, clock}: Pick<AccountSource, 'system' | 'clock'>): Promise<ServersFacts> {
   const asked = clock.now()
-  const replies = await system.ask('VARZ')
+  const [replies, silent] = await Promise.all([system.ask('VARZ'), readSilent(system)])
   const facts = replies.map((reply) => ({server: reply.server.name, ...readVarzReply(reply)}))
   const [first] = facts.flatMap(({now}) => (now === undefined ? [] : [now]))
   const middle = (asked + clock.now()) / 2
   return {
     trust: facts.map(({server, operators}) => ({server, operators})),
     clockOffsetMs: first === undefined ? 0 : Math.round(first - middle),
+    silent,
   }
+}
+
+/** A lone server has no neighbours to ask about. */
+async function readSilent(system: SystemClient): Promise<ServersFacts['silent']> {
+  const servers = await system.servers()
+  if (servers.every(({cluster}) => cluster === undefined)) return []
+  const [routes, gateways] = await Promise.all([system.ask('ROUTEZ'), system.ask('GATEWAYZ')])
+  const named = [...routes.flatMap(readNeighbours), ...gateways.flatMap(readNeighbours)]
+  const unheard = named.filter(({id, name}) => !servers.some((server) => server.id === id || server.name === name))
+  return [...new Map(unheard.map((server) => [server.id, server])).values()]
 }
 
 /** The stored tokens that the servers give; those that do not know the account give none. */
@@ -96,13 +116,19 @@ export function liveDifferences({live}: ServerView, token: AccountToken): TableD
   return live === undefined ? [] : compareTables(predictTable(token.mappings), live.table)
 }
 
+async function lookUpNewest(source: AccountSource): Promise<AccountToken> {
+  const tokens = (await lookUpTokens(source)).map(readAccountToken)
+  if (tokens.length === 0) throw new NoStoredTokenError(source.account)
+  return tokens.reduce((newest, token) => (token.issuedAt > newest.issuedAt ? token : newest))
+}
+
 /** Servers disagree for a moment while a push goes round, and for longer after one of them was down. */
-async function lookUpAgreed(source: AccountSource): Promise<string[]> {
+async function lookUpAgreed(source: AccountSource): Promise<AccountToken> {
   const deadline = source.clock.now() + agreeWithinMs
   for (;;) {
     const tokens = await lookUpTokens(source)
     if (tokens.length === 0) throw new NoStoredTokenError(source.account)
-    if (new Set(tokens).size === 1) return tokens
+    if (new Set(tokens).size === 1) return readAccountToken(tokens[0]!)
     if (source.clock.now() > deadline) throw new TokensDifferError(source.account, new Set(tokens).size)
     await source.clock.sleep(50)
   }

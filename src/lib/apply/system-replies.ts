@@ -86,6 +86,24 @@ export function readVarzReply({server, data, error}: SystemReply): ServerFacts {
   }
 }
 
+const neighboursSchema = z.object({
+  routes: z.array(z.object({remote_id: z.string(), remote_name: z.string().optional()})).nullish(),
+  outbound_gateways: z
+    .record(z.string(), z.object({connection: z.object({name: z.string().optional()}).nullish()}))
+    .nullish(),
+})
+
+/** The servers that one server is connected to, from its ROUTEZ or GATEWAYZ reply; a gateway tells the id only. */
+export function readNeighbours({data}: SystemReply): {readonly id: string; readonly name: string}[] {
+  const {routes, outbound_gateways: gateways} = neighboursSchema.safeParse(data).data ?? {}
+  return [
+    ...(routes ?? []).map(({remote_id: id, remote_name: name}) => ({id, name: name ?? id})),
+    ...Object.values(gateways ?? {}).flatMap(({connection}) =>
+      connection?.name === undefined ? [] : [{id: connection.name, name: connection.name}],
+    ),
+  ]
+}
+
 const pushSchema = z.object({
   server: z.object({id: z.string(), name: z.string()}),
   data: z.object({code: z.number(), message: z.string().default('')}).optional(),

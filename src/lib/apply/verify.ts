@@ -1,4 +1,4 @@
-import {compareTables, predictTable, type TableDifference} from '../routing/effective.js'
+import {compareTables, predictTable, type MappingTable, type TableDifference} from '../routing/effective.js'
 import type {AccountToken} from '../routing/account-jwt.js'
 import {readAccountToken} from '../routing/account-jwt.js'
 import type {ServerIdentity} from '../nats/system.js'
@@ -29,14 +29,14 @@ export async function verifyPush(source: AccountSource, receipt: Receipt, within
 
 async function verifyOnce(source: AccountSource, receipt: Receipt): Promise<Verification> {
   const [servers, all] = await Promise.all([readServers(source), source.system.servers()])
-  const complete = servers.length === all.length && servers.every(({live}) => live?.token === receipt.pushed.text)
+  const complete = servers.length === all.length && servers.every(({live}) => live?.token === receipt.token.text)
   const tokens = complete ? [] : await lookUpTokens(source)
-  const foreign = tokens.filter((token) => token !== receipt.pushed.text && token !== receipt.before.token.text)
+  const foreign = tokens.filter((token) => token !== receipt.token.text && token !== receipt.before.token.text)
   const basis = {
     receipt,
     tokens,
     expected: all.length,
-    current: foreign.length > 0 ? readAccountToken(foreign[0]!) : receipt.pushed,
+    current: foreign.length > 0 ? readAccountToken(foreign[0]!) : receipt.token,
   }
   const outcomes = all.map((server) => ({
     server: {name: server.name, id: server.id},
@@ -58,35 +58,41 @@ interface Basis {
   readonly current: AccountToken
 }
 
+/** What is live counts, not what was answered: a server may refuse a token whose table it has already. */
 function judgeServer(
-  {id}: ServerIdentity,
+  server: ServerIdentity,
   view: ServerView | undefined,
-  {receipt, tokens, expected, current}: Basis,
+  basis: Basis,
 ): Omit<ServerOutcome, 'server'> {
-  const refusal = receipt.replies.find((reply) => reply.server.id === id && !reply.accepted)
-  if (refusal !== undefined) return {outcome: 'refused', reason: refusal.message}
+  const {receipt, tokens, expected} = basis
   if (view === undefined) return {outcome: 'missing', reason: 'it does not answer'}
-  if (view.live === undefined) {
-    // Stored tokens come without their server's name, so only all of them together tell something about one.
-    const everywhere = tokens.length >= expected && tokens.every((token) => token === receipt.pushed.text)
-    return everywhere
-      ? {outcome: 'stored'}
-      : {outcome: 'missing', reason: 'the account is not loaded there, and not every stored token is the new one'}
+  const refusal = receipt.replies.find((reply) => reply.server.id === server.id && !reply.accepted)
+  if (view.live !== undefined) {
+    const reason = differenceText(view, view.live.table, basis)
+    if (reason === undefined) return {outcome: 'applied'}
+    return refusal === undefined ? {outcome: 'differs', reason} : {outcome: 'refused', reason: refusal.message}
   }
+  if (refusal !== undefined) return {outcome: 'refused', reason: refusal.message}
+  // Stored tokens come without their server's name, so only all of them together tell something about one.
+  const everywhere = tokens.length >= expected && tokens.every((token) => token === receipt.token.text)
+  return everywhere ? {outcome: 'stored'} : {outcome: 'missing', reason: 'not every stored token is the new one'}
+}
+
+function differenceText({server}: ServerView, table: MappingTable, {receipt, current}: Basis): string | undefined {
   const {source} = receipt.change
-  const wanted = predictTable(receipt.pushed.mappings).get(source)
-  const known = receipt.before.servers.find(({server}) => server.id === id)
-  const tolerated = known === undefined ? [] : liveDifferences(known, receipt.before.token)
+  const wanted = predictTable(receipt.token.mappings).get(source)
   const asked = new Map(predictTable(current.mappings))
   if (wanted === undefined) asked.delete(source)
   else asked.set(source, wanted)
-  const differences = compareTables(asked, view.live.table).filter(
+  const known = receipt.before.servers.find((view) => view.server.id === server.id)
+  const tolerated = known === undefined ? [] : liveDifferences(known, receipt.before.token)
+  const differences = compareTables(asked, table).filter(
     (difference) => difference.source === source || !tolerated.some((old) => sameDifference(old, difference)),
   )
-  if (differences.length === 0) return {outcome: 'applied'}
+  if (differences.length === 0) return undefined
   const others = differences.filter((difference) => difference.source !== source).length
   const ours = differences.length > others ? ['our mapping is not live'] : []
-  return {outcome: 'differs', reason: [...ours, ...(others > 0 ? [`${others} other mappings differ`] : [])].join(', ')}
+  return [...ours, ...(others > 0 ? [`${others} other mappings differ`] : [])].join(', ')
 }
 
 /** A foreign mapping that was not live before us is not our failure, as long as it is the same one. */

@@ -2,7 +2,7 @@ import {LatticeError} from '../errors.js'
 import {predictTable, sameShares, type MappingTable} from '../routing/effective.js'
 import type {Destination} from '../routing/plan.js'
 import {readAccount} from './account-state.js'
-import {pushChange, type JwtDriver} from './account-jwt.js'
+import {prepareChange, sendChange, type JwtDriver} from './account-jwt.js'
 import type {MappingChange} from './applier.js'
 import {verifyPush} from './verify.js'
 
@@ -15,13 +15,17 @@ export type WriteBack = 'written' | 'not needed' | 'failed'
  */
 export async function writeBack(driver: JwtDriver, previous: MappingChange, withinMs: number): Promise<WriteBack> {
   try {
-    const {token, servers} = await readAccount(driver)
+    const {token, servers} = await readAccount(driver, {newest: true})
     const tables = [
       predictTable(token.mappings),
       ...servers.flatMap(({live}) => (live === undefined ? [] : [live.table])),
     ]
     if (tables.every((table) => holds(table, previous))) return 'not needed'
-    const {outcomes} = await verifyPush(driver, await pushChange(driver, previous), withinMs)
+    const {outcomes} = await verifyPush(
+      driver,
+      await sendChange(driver, await prepareChange(driver, previous, {newest: true})),
+      withinMs,
+    )
     return outcomes.every(({outcome}) => outcome === 'applied' || outcome === 'stored') ? 'written' : 'failed'
   } catch (error) {
     if (error instanceof LatticeError) return 'failed'

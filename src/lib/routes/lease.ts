@@ -10,8 +10,9 @@ import {ConflictError} from '../errors.js'
 const bucketName = 'LATTICEACCOUNT'
 const key = 'mappings'
 const longestMs = 60_000
-const lengthMs = 30_000
-const renewMs = 10_000
+/** Short, because a command that dies keeps others waiting for so long. */
+const lengthMs = 15_000
+const renewMs = 5000
 
 const leaseSchema = z.looseObject({
   /** Who holds it and what for, as a person reads it. */

@@ -6,8 +6,6 @@ import {MissingBucketError, RevisionConflictError} from '../cache/bucket-errors.
 import {askApi, jetStream, type JetStreamSpec} from '../cache/jetstream.js'
 import {ConflictError, ServerError} from '../errors.js'
 import {routeSchema, type RouteRecord} from '../records/route.js'
-import type {Leg} from '../routing/weights.js'
-import {routeKey, type Addressed} from '../routing/source.js'
 
 /** A route record as it stands in the bucket. */
 export interface StoredRoute {
@@ -75,12 +73,6 @@ export class RouteStore {
     const replicas = (fields['config'] as {num_replicas?: number} | undefined)?.num_replicas ?? 1
     await ensureBucket(this.#nc, `LATTICEROUTES_${this.#lattice}`, this.#spec, {replicas})
   }
-}
-
-/** The weights of an entity's route by the record; undefined when it has none. For what stops or scales versions. */
-export async function routedLegs(store: RouteStore, entity: Addressed): Promise<readonly Leg[] | undefined> {
-  const stored = await store.get(routeKey(entity))
-  return stored === undefined || stored.record.legs.length === 0 ? undefined : stored.record.legs
 }
 
 /** Another command changed the same route in between. */

@@ -1,0 +1,98 @@
+import type {ServerOutcome} from '../apply/applier.js'
+import type {WriteBack} from '../apply/write-back.js'
+import type {Entity} from '../entity/entity.js'
+import {entityName} from '../entity/require.js'
+import {ConflictError, PartialError, ServerError, TimeoutError, UnsafeError} from '../errors.js'
+import type {RecordState} from './before.js'
+
+/** True when the whole table is live, or will be as soon as somebody uses the account there. */
+export function isLive({outcome}: ServerOutcome): boolean {
+  return outcome === 'applied' || outcome === 'stored'
+}
+
+/** The change is live on some servers, or was answered and is not live. */
+export class NotLiveError extends PartialError {
+  constructor(entity: Entity, outcomes: readonly ServerOutcome[], back: WriteBack | undefined) {
+    const bad = outcomes.filter((outcome) => !isLive(outcome))
+    const where = bad.map(({server, reason}) => `${server.name} (${reason ?? 'no reason given'})`).join(', ')
+    super(
+      `The route of '${entityName(entity)}' is not live on ${bad.length} of ${outcomes.length} servers: ${where}; ${backText(back)}.`,
+      {
+        suggestions: [`lattice route show ${entityName(entity)}`],
+        details: {...describe(outcomes), ...(back === undefined ? {} : {writtenBack: back})},
+      },
+    )
+  }
+}
+
+/** Another tool pushed a token of its own right after ours, without our change in it. */
+export class OvertakenError extends ConflictError {
+  constructor(entity: Entity, outcomes: readonly ServerOutcome[], back: WriteBack) {
+    super(
+      `Another tool replaced the account token while the route of '${entityName(entity)}' was changed; ${backText(back)}.`,
+      {
+        suggestions: [`lattice route show ${entityName(entity)}`, 'Run the same command again.'],
+        details: {...describe(outcomes), writtenBack: back},
+      },
+    )
+  }
+}
+
+/** No server took the token. */
+export class RefusedPushError extends ServerError {
+  constructor(entity: Entity, outcomes: readonly ServerOutcome[]) {
+    const reason = outcomes.find(({outcome}) => outcome === 'refused')?.reason ?? 'no reason given'
+    super(`The servers refused the route of '${entityName(entity)}', and nothing was changed: ${reason}.`, {
+      details: describe(outcomes),
+    })
+  }
+}
+
+/** The push was sent and what became of it could not be found out. */
+export class UnknownOutcomeError extends TimeoutError {
+  constructor(entity: Entity, cause: Error) {
+    super(`Whether the route of '${entityName(entity)}' was changed is unknown: ${cause.message}`, {
+      suggestions: [`lattice route show ${entityName(entity)}`, 'Run the same command again.'],
+      details: {entity: entity.name, key: entity.key},
+      cause,
+    })
+  }
+}
+
+/** The live mapping is not the one that lattice applied; rule 10. */
+export class DriftedRouteError extends UnsafeError {
+  constructor(entity: Entity, state: RecordState & ('drifted' | 'foreign')) {
+    super(
+      state === 'foreign'
+        ? `The source of '${entityName(entity)}' has a mapping that lattice did not make.`
+        : `The mapping of '${entityName(entity)}' is not the one that lattice applied last.`,
+      {
+        suggestions: [`lattice route show ${entityName(entity)}`, '--repair   (replace what is there)'],
+        details: {entity: entity.name, key: entity.key, state},
+      },
+    )
+  }
+}
+
+function backText(back: WriteBack | undefined): string {
+  switch (back) {
+    case undefined:
+      return 'it stays where it is live'
+    case 'written':
+      return 'the previous route was written back'
+    case 'not needed':
+      return 'the previous route is live again'
+    case 'failed':
+      return 'and writing the previous route back failed as well'
+  }
+}
+
+function describe(outcomes: readonly ServerOutcome[]): Record<string, unknown> {
+  return {
+    servers: outcomes.map(({server, outcome, reason}) => ({
+      name: server.name,
+      outcome,
+      ...(reason === undefined ? {} : {reason}),
+    })),
+  }
+}

@@ -1,0 +1,81 @@
+import type {ControlClient} from '../control/client.js'
+import {discover} from '../control/discover.js'
+import type {Entity, EntityRef} from '../entity/entity.js'
+import {entityName, requireEntity} from '../entity/require.js'
+import {AmbiguousError, NotFoundError} from '../errors.js'
+import {isPublicKey} from '../keys/nkey.js'
+import {routeKey} from '../routing/source.js'
+import type {Known} from './infer.js'
+import type {RouteStore, StoredRoute} from './store.js'
+
+/** What runs, and what is recorded; an entity of a record need not run. */
+export interface KnownRoutes extends Known {
+  readonly routes: readonly StoredRoute[]
+}
+
+/** Everything that runs. A reference that is a whole public key needs no host that shows it. */
+export async function knownEntities(control: ControlClient, refs: readonly (EntityRef | undefined)[]): Promise<Known> {
+  const {entities} = await discover(control)
+  return {lattice: control.lattice, entities: withKeys(entities, refs)}
+}
+
+/** Everything that runs and every route that is recorded. */
+export async function knownRoutes(
+  control: ControlClient,
+  store: RouteStore,
+  ref: EntityRef | undefined,
+): Promise<KnownRoutes> {
+  const [{entities}, routes] = await Promise.all([discover(control), store.list()])
+  const recorded = routes.map(entityOfRecord).filter((entity) => !entities.some((known) => sameEntity(known, entity)))
+  return {lattice: control.lattice, entities: withKeys([...entities, ...recorded], [ref]), routes}
+}
+
+/** The entity that is meant: the one named, else the only one that has a route. */
+export function requireRouted(ref: EntityRef | undefined, known: KnownRoutes, command: string): Entity {
+  if (ref !== undefined) return requireEntity(ref, known.entities, known.lattice)
+  const recorded = known.entities.filter((entity) => routeOf(entity, known) !== undefined)
+  const split = recorded.filter((entity) => routeOf(entity, known)!.record.legs.length > 0)
+  const routed = split.length > 0 ? split : recorded
+  if (routed.length === 1) return routed[0]!
+  if (routed.length === 0) throw new NoRouteError(undefined, known.lattice)
+  throw new AmbiguousError(`${routed.length} entities of lattice '${known.lattice}' have routes and none was named.`, {
+    suggestions: routed.map((entity) => `lattice route ${command} ${entityName(entity)}`),
+    details: {lattice: known.lattice, candidates: routed.map(entityName)},
+  })
+}
+
+/** The record of an entity's route, if there is one. */
+export function routeOf(entity: Entity, {routes}: Pick<KnownRoutes, 'routes'>): StoredRoute | undefined {
+  return routes.find(({key}) => key === routeKey(entity))
+}
+
+/** Nothing is recorded about a route of that entity, or of any. */
+export class NoRouteError extends NotFoundError {
+  constructor(entity: Entity | undefined, lattice: string) {
+    super(
+      entity === undefined
+        ? `No route is recorded in lattice '${lattice}'.`
+        : `No route of '${entityName(entity)}' is recorded in lattice '${lattice}'.`,
+      {suggestions: ['lattice route ls', 'lattice entity ls'], details: {lattice}},
+    )
+  }
+}
+
+function entityOfRecord({record}: StoredRoute): Entity {
+  const {kind, key, name, link} = record
+  return {kind, key, name, ...(link === undefined ? {} : {link}), instances: []}
+}
+
+function sameEntity(left: Entity, right: Entity): boolean {
+  return routeKey(left) === routeKey(right)
+}
+
+function withKeys(entities: readonly Entity[], refs: readonly (EntityRef | undefined)[]): Entity[] {
+  const named = refs.flatMap((ref) => (ref === undefined ? [] : entityOfKey(ref)))
+  return [...entities, ...named.filter((entity) => !entities.some((known) => sameEntity(known, entity)))]
+}
+
+function entityOfKey({name, link = 'default'}: EntityRef): Entity[] {
+  if (isPublicKey(name, 'M')) return [{kind: 'actor', key: name, name, instances: []}]
+  return isPublicKey(name, 'V') ? [{kind: 'provider', key: name, name, link, instances: []}] : []
+}

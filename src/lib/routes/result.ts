@@ -1,0 +1,137 @@
+import type {AccountView} from '../apply/account-state.js'
+import type {ServerOutcome} from '../apply/applier.js'
+import {runningVersions, type Entity} from '../entity/entity.js'
+import {entityName} from '../entity/require.js'
+import type {RouteRecord} from '../records/route.js'
+import type {MappingPlan} from '../routing/plan.js'
+import type {Leg} from '../routing/weights.js'
+import type {ChangePlan} from './draft.js'
+import type {Session} from './session.js'
+
+/** On how many servers a route is live. */
+export interface ServerCount {
+  readonly applied: number
+  /** Nobody uses the account there: live when somebody does. */
+  readonly stored: number
+  readonly total: number
+  readonly names: readonly string[]
+}
+
+/** What a route command did; the JSON of `ab`, `bluegreen`, `clear` and `undo`. */
+export interface RouteChange {
+  readonly entity: string
+  readonly key: string
+  readonly link?: string
+  readonly lattice: string
+  readonly strategy: string
+  /** Empty: no mapping, callers reach whoever listens on the source. */
+  readonly legs: readonly Leg[]
+  /** Null: there was no mapping, or none that lattice can read. */
+  readonly previous: readonly Leg[] | null
+  readonly source: string
+  readonly changed: boolean
+  readonly dryRun: boolean
+  readonly state: 'live' | 'planned'
+  readonly driver: 'jwt'
+  readonly servers: ServerCount
+  /** From sending the token to the last server's answer. */
+  readonly pushMs?: number
+  /** When the last server confirmed. */
+  readonly liveAt?: string
+  /** Of the route record. */
+  readonly revision?: number
+  /** The command that takes it back. */
+  readonly undo?: string
+  /** The command in full, where entity or versions were inferred. */
+  readonly inferred?: string
+  /** Why the route is not the one that was asked for. */
+  readonly reason?: string
+  readonly warnings?: readonly string[]
+  /** Of a dry run: the mapping that would be written; none would be removed. */
+  readonly mapping?: MappingPlan | null
+  /** Of a dry run: the record that would be written. */
+  readonly record?: RouteRecord
+}
+
+/** Counts outcomes; the names are those of all servers. */
+export function countServers(outcomes: readonly ServerOutcome[]): ServerCount {
+  const count = (wanted: ServerOutcome['outcome']): number => outcomes.filter(({outcome}) => outcome === wanted).length
+  return {
+    applied: count('applied'),
+    stored: count('stored'),
+    total: outcomes.length,
+    names: outcomes.map(({server}) => server.name).sort(),
+  }
+}
+
+/** `applied 1/3, stored 2/3`, with the word `servers` where all applied. */
+export function formatServers({applied, stored, total}: ServerCount): string {
+  return stored === 0 ? `applied ${applied}/${total} servers` : `applied ${applied}/${total}, stored ${stored}/${total}`
+}
+
+/** The servers of an account that nothing has to be changed on. */
+export function presentServers({servers}: AccountView): ServerOutcome[] {
+  return servers.map(({server, live}) => ({server, outcome: live === undefined ? 'stored' : 'applied'}))
+}
+
+/**
+ * The command that takes a change back. Back to no mapping would be refused while several versions listen on the
+ * source, so then it is the cutover to the version that had the traffic before.
+ */
+export function undoCommand(entity: Entity, previous: readonly Leg[] | undefined, legs: readonly Leg[]): string {
+  const name = entityName(entity)
+  if (previous !== undefined) return `lattice route undo ${name}`
+  const light = lightVersions(entity)
+  const lit = new Set([...light, ...legs.map(({version}) => version)])
+  return lit.size > 1 && light.length === 1
+    ? `lattice route bluegreen ${name} --to ${light[0]!}`
+    : `lattice route undo ${name}`
+}
+
+/** Versions that listen on the source itself, lowest first. */
+export function lightVersions(entity: Entity): ReturnType<typeof runningVersions> {
+  return runningVersions({...entity, instances: entity.instances.filter(({dark}) => !dark)})
+}
+
+/** What a change came to, besides its plan. */
+export interface ChangeOutcome {
+  readonly changed: boolean
+  readonly outcomes: readonly ServerOutcome[]
+  readonly pushMs?: number
+  /** Milliseconds since the epoch. */
+  readonly confirmedAt?: number
+  readonly revision?: number
+  /** Of a dry run. */
+  readonly record?: RouteRecord
+}
+
+/** The result of a change, as it is printed. */
+export function changeResult({lattice}: Session, plan: ChangePlan, outcome: ChangeOutcome): RouteChange {
+  const {wanted, before, destinations, warnings} = plan
+  const {entity, legs, explicit, reason} = wanted
+  const {changed, outcomes, pushMs, confirmedAt, revision, record} = outcome
+  const dry = record !== undefined
+  return {
+    entity: entityName(entity),
+    key: entity.key,
+    ...(entity.link === undefined ? {} : {link: entity.link}),
+    lattice,
+    strategy: wanted.strategy,
+    legs,
+    previous: before.legs ?? null,
+    source: before.source,
+    changed,
+    dryRun: dry,
+    state: dry ? 'planned' : 'live',
+    driver: 'jwt',
+    servers: countServers(outcomes),
+    ...(pushMs === undefined ? {} : {pushMs}),
+    ...(confirmedAt === undefined ? {} : {liveAt: new Date(confirmedAt).toISOString()}),
+    ...(revision === undefined ? {} : {revision}),
+    ...(changed && !dry ? {undo: undoCommand(entity, before.legs, legs)} : {}),
+    ...(explicit === undefined ? {} : {inferred: explicit}),
+    ...(reason === undefined ? {} : {reason}),
+    ...(warnings.length === 0 ? {} : {warnings}),
+    ...(dry ? {mapping: destinations === undefined ? null : {source: before.source, destinations}, record} : {}),
+  }
+}

@@ -1,0 +1,77 @@
+import type {EntityRef} from '../entity/entity.js'
+import type {Version} from '../entity/version.js'
+import type {RouteRecord} from '../records/route.js'
+import {routeKey, type Addressed} from '../routing/source.js'
+import type {AskedSplit} from '../routing/weights.js'
+import type {ChangeOptions} from './draft.js'
+import {knownRoutes, requireRouted, routeOf} from './find.js'
+import type {SplitHints} from './infer.js'
+import type {RouteChange} from './result.js'
+import {openReader, openSession, type RouteDeps} from './session.js'
+import {cutOver, splitTraffic} from './split.js'
+import {RouteStore} from './store.js'
+import {clearRoute, undoRoute, type UndoOptions} from './undo.js'
+import {routeView, type RouteView} from './view.js'
+
+/** The routes of one lattice: how the traffic of its entities is split over their versions. */
+export class Routes {
+  readonly #deps: RouteDeps
+
+  private constructor(deps: RouteDeps) {
+    this.#deps = deps
+  }
+
+  static open(deps: RouteDeps): Promise<Routes> {
+    return Promise.resolve(new Routes(deps))
+  }
+
+  /** Splits an entity's traffic over versions; entity and versions are inferred where that leaves no choice. */
+  split(asked: AskedSplit, options: ChangeOptions & SplitHints = {}): Promise<RouteChange> {
+    return splitTraffic(this.#deps, asked, options)
+  }
+
+  /** Moves all of an entity's traffic to one version. */
+  cutOver(to: Version, options: ChangeOptions & {readonly entity?: EntityRef | undefined} = {}): Promise<RouteChange> {
+    return cutOver(this.#deps, {to, entity: options.entity}, options)
+  }
+
+  /** Removes an entity's mapping; without a reference, that of the only route. */
+  async clear(ref: EntityRef | undefined, options: ChangeOptions = {}): Promise<RouteChange> {
+    return clearRoute(await openSession(this.#deps), ref, options)
+  }
+
+  /** Takes the last change of an entity's route back; a second undo redoes. */
+  async undo(ref: EntityRef | undefined, options: UndoOptions = {}): Promise<RouteChange> {
+    return undoRoute(await openSession(this.#deps), ref, options)
+  }
+
+  /** Every route that is recorded, sorted by entity; with system credentials, what is live as well. */
+  async list(): Promise<RouteView[]> {
+    const {store, view} = await openReader(this.#deps)
+    const known = await knownRoutes(this.#deps.control, store, undefined)
+    return known.entities
+      .flatMap((entity) => {
+        const stored = routeOf(entity, known)
+        return stored === undefined ? [] : [routeView(known.lattice, entity, {stored, view})]
+      })
+      .filter(
+        ({recorded, effective}) =>
+          (recorded?.legs.length ?? 0) > 0 || (effective.visible && effective.mapping !== null),
+      )
+      .sort((a, b) => (a.entity < b.entity ? -1 : 1))
+  }
+
+  /** The route of one entity; without a reference, the only one there is. */
+  async show(ref: EntityRef | undefined): Promise<RouteView> {
+    const {store, view} = await openReader(this.#deps)
+    const known = await knownRoutes(this.#deps.control, store, ref)
+    const entity = requireRouted(ref, known, 'show')
+    return routeView(known.lattice, entity, {stored: routeOf(entity, known), view})
+  }
+
+  /** The record of an entity's route; undefined when there is none. For what stops and scales versions. */
+  async recordOf(entity: Addressed): Promise<RouteRecord | undefined> {
+    const store = await RouteStore.open(this.#deps.connection, this.#deps.spec)
+    return (await store.get(routeKey(entity)))?.record
+  }
+}

@@ -1,0 +1,134 @@
+import type {NatsConnection} from '@nats-io/transport-node'
+
+import {checkTrust, type JwtDriver} from '../apply/account-jwt.js'
+import {readAccount, readFacts, type AccountView} from '../apply/account-state.js'
+import {askApi, jetStream} from '../cache/jetstream.js'
+import {systemClock, type Clock} from '../clock.js'
+import type {ControlClient} from '../control/client.js'
+import {ConnectionError} from '../errors.js'
+import type {SigningKey} from '../keys/nkey.js'
+import {readSeedFile} from '../nats/creds.js'
+import type {ConnectSpec} from '../nats/spec.js'
+import {hasSystemCredentials, MissingSystemCredentialsError, type SystemClient} from '../nats/system.js'
+import {RouteStore} from './store.js'
+import {identify, type Who} from './who.js'
+
+/** What routes are read and changed through. */
+export interface RouteDeps {
+  readonly connection: NatsConnection
+  readonly spec: ConnectSpec
+  readonly control: ControlClient
+  /** Opens the system account's connection on first use. */
+  readonly system: () => Promise<SystemClient>
+  readonly clock?: Clock
+  /** For accounts that are thrown away only: how far tokens may be issued ahead of the clock, in seconds. */
+  readonly secondsAhead?: number
+}
+
+/** Everything a change needs, checked: key, credentials, JetStream, and the account as it is now. */
+export interface Session {
+  readonly deps: RouteDeps
+  readonly clock: Clock
+  readonly lattice: string
+  readonly store: RouteStore
+  readonly driver: JwtDriver
+  readonly who: Who
+  /** The account when the session began; a change reads it again under the lease. */
+  readonly view: AccountView
+}
+
+/** Who may read what: without system credentials mappings are not visible. */
+export interface Reader {
+  readonly store: RouteStore
+  readonly view: AccountView | undefined
+}
+
+/**
+ * Checks all that a change needs before anything else happens; throws one ConnectionError that names everything that is
+ * missing, or an UntrustedKeyError when the key is not the account's operator's.
+ */
+export async function openSession(deps: RouteDeps): Promise<Session> {
+  const {connection, spec, clock = systemClock} = deps
+  const [key, system, , who, store] = await allOrMissing([
+    readOperatorKey(spec),
+    openSystem(deps),
+    askApi(jetStream(connection, spec), 'INFO'),
+    identify(connection, spec),
+    RouteStore.open(connection, spec),
+  ])
+  const source = {system, account: who.account, clock}
+  const [facts, view] = await Promise.all([readFacts(source), readAccount(source)])
+  const driver: JwtDriver = {
+    ...source,
+    key,
+    facts,
+    timeoutMs: spec.timeoutMs,
+    ...(deps.secondsAhead === undefined ? {} : {secondsAhead: deps.secondsAhead}),
+  }
+  checkTrust(driver, view)
+  return {deps, clock, lattice: spec.lattice, store, driver, who, view}
+}
+
+/** Opens what showing routes needs: the records and, with system credentials, what is live. */
+export async function openReader(deps: RouteDeps): Promise<Reader> {
+  const {connection, spec, clock = systemClock} = deps
+  const store = await RouteStore.open(connection, spec)
+  if (!hasSystemCredentials(spec)) return {store, view: undefined}
+  const [system, who] = await Promise.all([deps.system(), identify(connection, spec)])
+  return {store, view: await readAccount({system, account: who.account, clock})}
+}
+
+/** Server time, in milliseconds since the epoch. */
+export function serverNow({clock, driver}: Pick<Session, 'clock' | 'driver'>): number {
+  return clock.now() + driver.facts.clockOffsetMs
+}
+
+async function readOperatorKey({operatorKeyFile, context}: ConnectSpec): Promise<SigningKey> {
+  if (operatorKeyFile === undefined) throw new MissingOperatorKeyError(context)
+  return readSeedFile(operatorKeyFile, 'operator key file', 'O')
+}
+
+async function openSystem({spec, system}: RouteDeps): Promise<SystemClient> {
+  if (!hasSystemCredentials(spec)) throw new MissingSystemCredentialsError(spec)
+  const client = await system()
+  await client.servers()
+  return client
+}
+
+/** The results, or every ConnectionError at once; another error wins over them. */
+async function allOrMissing<T extends readonly unknown[]>(promises: {
+  readonly [K in keyof T]: Promise<T[K]>
+}): Promise<T> {
+  const results = await Promise.allSettled(promises as readonly Promise<unknown>[])
+  const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
+  const missing = reasons.filter((reason) => reason instanceof ConnectionError)
+  const other = reasons.find((reason) => !(reason instanceof ConnectionError))
+  if (missing.length > 1) throw new MissingSeveralError(missing)
+  if (missing.length === 1 && other === undefined) throw missing[0]!
+  if (other !== undefined) throw other as Error
+  return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as unknown as T
+}
+
+/** A route change is signed, and nothing says with which key. */
+export class MissingOperatorKeyError extends ConnectionError {
+  constructor(context: string | undefined) {
+    super('An operator signing key is needed and none is known.', {
+      suggestions: [
+        '--operator-seed-file FILE (or LATTICE_OPERATOR_SEED_FILE)',
+        ...(context === undefined ? [] : [`"operatorKeyFile" in the lattice part of context '${context}'`]),
+      ],
+    })
+  }
+}
+
+/** Several of the things that a change needs are not there. */
+export class MissingSeveralError extends ConnectionError {
+  constructor(missing: readonly ConnectionError[]) {
+    const reasons = [...new Set(missing.map(({message}) => message.replace(/\.$/, '')))]
+    super(`${reasons.join('; ')}.`, {
+      suggestions: [...new Set(missing.flatMap(({suggestions}) => suggestions))],
+      details: {missing: missing.map(({name, message}) => ({name, message}))},
+      cause: missing[0],
+    })
+  }
+}

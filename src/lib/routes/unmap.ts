@@ -1,0 +1,82 @@
+import type {Entity} from '../entity/entity.js'
+import {entityName} from '../entity/require.js'
+import {UnsafeError} from '../errors.js'
+import {sourceOf} from '../routing/source.js'
+import type {Leg} from '../routing/weights.js'
+import {readBefore} from './before.js'
+import {readSubscribers} from './preflight.js'
+import {lightVersions} from './result.js'
+import type {Session} from './session.js'
+
+/** What "no mapping" comes to for an entity. */
+export interface Unmapped {
+  /** Empty, or the one leg at 100 that has to stay. */
+  readonly legs: readonly Leg[]
+  /** Why a leg stays. */
+  readonly reason?: string
+  readonly warnings?: readonly string[]
+}
+
+/**
+ * Decides what removing the mapping of an entity may come to: refused while several versions would share the source,
+ * unless `share`; and while nobody listens on the source, the heaviest leg stays at 100.
+ */
+export async function planUnmapped(
+  session: Session,
+  entity: Entity,
+  {share, command}: {readonly share: boolean; readonly command: string},
+): Promise<Unmapped> {
+  const {driver, lattice, view} = session
+  const before = readBefore(view.token, lattice, entity)
+  if (before.destinations === undefined) return {legs: []}
+  const light = lightVersions(entity)
+  const unknown = entity.instances.some(({dark, version}) => !dark && version === undefined)
+  if (light.length + (unknown ? 1 : 0) > 1 && !share) throw new SharedSourceError(entity, before.legs ?? [], command)
+  const subject = sourceOf(lattice, entity)
+  const subscribers = await readSubscribers(driver.system, {account: driver.account, subject})
+  const name = entityName(entity)
+  // A tap with a wildcard watches and does not answer.
+  if (subscribers.some((one) => one.subject === subject)) {
+    const surprise = light.filter((version) => !before.legs?.some((leg) => leg.version === version))
+    return {
+      legs: [],
+      ...(surprise.length > 0 && {
+        warnings: [`All traffic goes to '${name}@${surprise.join(', ')}', which has none now.`],
+      }),
+    }
+  }
+  const [heaviest] = [...(before.legs ?? [])].sort((a, b) => b.weight - a.weight)
+  if (heaviest === undefined) {
+    throw new UnsafeError(
+      `Nobody listens on the source of '${name}' itself, so without the mapping its callers reach nobody.`,
+      {
+        suggestions: [`lattice entity inspect ${name}`],
+        details: {entity: entity.name, key: entity.key, source: subject},
+      },
+    )
+  }
+  return {
+    legs: [{version: heaviest.version, weight: 100}],
+    reason: `Nobody listens on the source of '${name}' itself, so version ${heaviest.version} stays at 100 %.`,
+  }
+}
+
+/** Without the mapping several versions would share the traffic by chance; rule 2. */
+export class SharedSourceError extends UnsafeError {
+  constructor(entity: Entity, legs: readonly Leg[], command: string) {
+    const versions = lightVersions(entity)
+    const name = entityName(entity)
+    const idle = versions.filter((version) => !legs.some((leg) => leg.version === version))
+    super(
+      `Without a mapping the versions ${versions.join(', ')} of '${name}' would share its traffic by their number of subscribers.`,
+      {
+        suggestions: [
+          ...versions.map((version) => `lattice route bluegreen ${name} --to ${version}`),
+          ...idle.map((version) => `lattice stop ${name}@${version}`),
+          `${command} --share`,
+        ],
+        details: {entity: entity.name, key: entity.key, versions},
+      },
+    )
+  }
+}

@@ -1,0 +1,111 @@
+import type {AccountView} from '../apply/account-state.js'
+import type {Entity} from '../entity/entity.js'
+import {entityName} from '../entity/require.js'
+import type {Version} from '../entity/version.js'
+import type {RouteRecord} from '../records/route.js'
+import {sameShares} from '../routing/effective.js'
+import {legsOf, type Destination} from '../routing/plan.js'
+import {sourceOf} from '../routing/source.js'
+import type {Leg} from '../routing/weights.js'
+import {judgeRecord, readBefore, type RecordState} from './before.js'
+import type {StoredRoute} from './store.js'
+
+/** What is live, as far as this connection may see it. */
+export type EffectiveRoute =
+  | {readonly visible: false; readonly reason: string}
+  | {
+      readonly visible: true
+      /** Null: not mapped, or not to a whole split over versions. */
+      readonly legs: readonly Leg[] | null
+      /** The live shares, remainder written out; null when the source is not mapped. */
+      readonly mapping: readonly Destination[] | null
+      /** True when all servers that run the account have the token's mapping. */
+      readonly agrees: boolean
+      readonly servers: readonly {readonly name: string; readonly state: 'applied' | 'stored' | 'differs'}[]
+    }
+
+/** The recorded side of a route. */
+export interface RecordedRoute {
+  readonly legs: readonly Leg[]
+  readonly replaced: readonly Leg[]
+  readonly strategy: string
+  readonly state: 'applying' | 'live'
+  readonly driver: string
+  readonly when: string
+  readonly who: RouteRecord['who']
+  readonly why?: string
+  readonly revision: number
+}
+
+/** One entity's route as `route show` and `route ls` tell it. */
+export interface RouteView {
+  readonly entity: string
+  readonly key: string
+  readonly link?: string
+  readonly lattice: string
+  readonly source: string
+  /** `unknown` where mappings are not visible; else how the record stands to what is live. */
+  readonly state: RecordState | 'unknown'
+  readonly recorded?: RecordedRoute
+  readonly effective: EffectiveRoute
+  /** Without a mapping: how the subscriptions on the source split the traffic by themselves. */
+  readonly implicit?: readonly {readonly version?: Version; readonly share: number}[]
+}
+
+const notVisible = 'mappings not visible without system credentials'
+
+/** Tells record and live mapping of one entity apart. */
+export function routeView(
+  lattice: string,
+  entity: Entity,
+  {stored, view}: {readonly stored: StoredRoute | undefined; readonly view: AccountView | undefined},
+): RouteView {
+  const effective = effectiveRoute(lattice, entity, view)
+  const implicit = effective.visible && effective.mapping === null ? implicitSplit(entity) : []
+  return {
+    entity: entityName(entity),
+    key: entity.key,
+    ...(entity.link === undefined ? {} : {link: entity.link}),
+    lattice,
+    source: sourceOf(lattice, entity),
+    state: view === undefined ? 'unknown' : judgeRecord(stored?.record, readBefore(view.token, lattice, entity)),
+    ...(stored === undefined ? {} : {recorded: recordedRoute(stored)}),
+    effective,
+    ...(implicit.length > 1 ? {implicit} : {}),
+  }
+}
+
+function effectiveRoute(lattice: string, entity: Entity, view: AccountView | undefined): EffectiveRoute {
+  if (view === undefined) return {visible: false, reason: notVisible}
+  const {source, destinations} = readBefore(view.token, lattice, entity)
+  const servers = view.servers.map(({server, live}) => {
+    const table = live?.table.get(source)
+    const same =
+      table === undefined || destinations === undefined ? table === destinations : sameShares(table, destinations)
+    return {name: server.name, state: live === undefined ? 'stored' : same ? 'applied' : 'differs', table} as const
+  })
+  const differing = servers.find(({state}) => state === 'differs')
+  const mapping = differing === undefined ? destinations : differing.table
+  return {
+    visible: true,
+    legs: (mapping && legsOf(lattice, entity, mapping)) ?? null,
+    mapping: mapping ?? null,
+    agrees: differing === undefined,
+    servers: servers.map(({name, state}) => ({name, state})),
+  }
+}
+
+function recordedRoute({record, revision}: StoredRoute): RecordedRoute {
+  const {legs, replaced, strategy, state, driver, when, who, why} = record
+  return {legs, replaced, strategy, state, driver, when, who, ...(why === undefined ? {} : {why}), revision}
+}
+
+/** Each host subscribes once a version, and the server picks among subscriptions evenly. */
+function implicitSplit({instances}: Entity): {version?: Version; share: number}[] {
+  const light = instances.filter(({dark}) => !dark)
+  const versions = [...new Set(light.map(({version}) => version))]
+  return versions.map((version) => {
+    const mine = light.filter((instance) => instance.version === version).length
+    return {...(version === undefined ? {} : {version}), share: Math.round((mine / light.length) * 1000) / 10}
+  })
+}
