@@ -44,6 +44,6 @@ export async function runProgram(file: string, args: readonly string[], options:
 }
 
 function lastLine(text: string): string {
-  const line = text.trim().split('\n').at(-1) ?? ''
+  const line = text.slice(text.trimEnd().lastIndexOf('\n') + 1)
   return line.trim().replace(/\.$/, '').slice(0, 300) || 'it said nothing'
 }

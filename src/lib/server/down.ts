@@ -1,0 +1,80 @@
+import type {Clock} from '../clock.js'
+import {removeContexts} from './embedded-contexts.js'
+import {removeEmbedded} from './embedded-create.js'
+import type {EmbeddedEvent} from './embedded-events.js'
+import {hostProcess} from './embedded-hosts.js'
+import {embeddedLock, readState, writeState, type EmbeddedState} from './embedded-state.js'
+import {withFileErrors} from './file-error.js'
+import {withLock} from './lock.js'
+import {endProcess, isRunning} from './process.js'
+
+export interface DownOptions {
+  readonly name: string
+  /** Also removes keys, data and contexts. */
+  readonly purge: boolean
+  readonly clock: Clock
+  readonly report: (event: EmbeddedEvent) => void
+}
+
+/** What was ended and removed. */
+export interface DownResult {
+  readonly lattice: string
+  /** False when nothing ran and nothing was to be removed. */
+  readonly changed: boolean
+  /** Pid of the server, when it ran. */
+  readonly server?: number
+  /** Ids of the hosts that ran. */
+  readonly hosts: readonly string[]
+  /** Keys, data and contexts are gone. */
+  readonly removed: boolean
+}
+
+const [hostGraceMs, serverGraceMs] = [30_000, 20_000]
+
+/**
+ * Ends an embedded lattice: the hosts first, which finish their calls, then the server. An ephemeral one is removed,
+ * another one only with `purge`. Nothing happens when there is none.
+ */
+export async function downEmbedded(options: DownOptions): Promise<DownResult> {
+  const {name, clock, report} = options
+  const onWait = ({pid}: {pid: number}): void => report({kind: 'waiting', pid})
+  return withFileErrors(`Could not take down lattice '${name}'`, () =>
+    withLock(embeddedLock(name), {clock, waitMs: 60_000, onWait}, async () => {
+      const state = await readState(name)
+      if (state === undefined) return {lattice: name, changed: false, hosts: [], removed: false}
+      return takeDown(state, options)
+    }),
+  )
+}
+
+async function takeDown(state: EmbeddedState, {purge, clock, report}: DownOptions): Promise<DownResult> {
+  const hosts = await Promise.all(
+    state.hosts.map(async (host) => {
+      const identity = hostProcess(host)
+      if (identity === undefined || !(await isRunning(identity))) return []
+      const clean = await endProcess(identity, hostGraceMs, clock)
+      if (!clean) report({kind: 'killed', what: `host ${host.index}`, pid: identity.pid})
+      return [host.id]
+    }),
+  )
+  const server = state.server !== undefined && (await isRunning(state.server)) ? state.server : undefined
+  if (server !== undefined && !(await endProcess(server, serverGraceMs, clock))) {
+    report({kind: 'killed', what: 'nats-server', pid: server.pid})
+  }
+  const removed = purge || state.ephemeral
+  if (removed) {
+    await removeContexts(state.name)
+    await removeEmbedded(state)
+  } else {
+    const {server: _server, ...rest} = state
+    await writeState({...rest, hosts: state.hosts.map(({index, id}) => ({index, id}))})
+  }
+  const ended = hosts.flat()
+  return {
+    lattice: state.name,
+    changed: removed || ended.length > 0 || server !== undefined,
+    ...(server === undefined ? {} : {server: server.pid}),
+    hosts: ended,
+    removed,
+  }
+}
