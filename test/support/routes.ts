@@ -57,7 +57,7 @@ export function serveVersion(
     ...(dark ? [] : [[sourceOf(lattice, entity), entity.kind === 'actor' ? sourceOf(lattice, entity) : 'rpc']]),
   ] as const
   for (const [subject, queue] of subjects) {
-    nc.subscribe(subject!, {queue: queue!, callback: (_error, message) => void message.respond(version)})
+    nc.subscribe(subject, {queue: queue, callback: (_error, message) => void message.respond(version)})
   }
 }
 

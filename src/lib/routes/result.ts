@@ -23,6 +23,8 @@ export interface RouteChange {
   readonly key: string
   readonly link?: string
   readonly lattice: string
+  /** The context that the connection came from. */
+  readonly context?: string
   readonly strategy: string
   /** Empty: no mapping, callers reach whoever listens on the source. */
   readonly legs: readonly Leg[]
@@ -64,11 +66,6 @@ export function countServers(outcomes: readonly ServerOutcome[]): ServerCount {
   }
 }
 
-/** `applied 1/3, stored 2/3`, with the word `servers` where all applied. */
-export function formatServers({applied, stored, total}: ServerCount): string {
-  return stored === 0 ? `applied ${applied}/${total} servers` : `applied ${applied}/${total}, stored ${stored}/${total}`
-}
-
 /** The servers of an account that nothing has to be changed on. */
 export function presentServers({servers}: AccountView): ServerOutcome[] {
   return servers.map(({server, live}) => ({server, outcome: live === undefined ? 'stored' : 'applied'}))
@@ -106,7 +103,7 @@ export interface ChangeOutcome {
 }
 
 /** The result of a change, as it is printed. */
-export function changeResult({lattice}: Session, plan: ChangePlan, outcome: ChangeOutcome): RouteChange {
+export function changeResult({lattice, deps}: Session, plan: ChangePlan, outcome: ChangeOutcome): RouteChange {
   const {wanted, before, destinations, warnings} = plan
   const {entity, legs, explicit, reason} = wanted
   const {changed, outcomes, pushMs, confirmedAt, revision, record} = outcome
@@ -116,6 +113,7 @@ export function changeResult({lattice}: Session, plan: ChangePlan, outcome: Chan
     key: entity.key,
     ...(entity.link === undefined ? {} : {link: entity.link}),
     lattice,
+    ...(deps.spec.context === undefined ? {} : {context: deps.spec.context}),
     strategy: wanted.strategy,
     legs,
     previous: before.legs ?? null,

@@ -1,0 +1,38 @@
+import {versionFlag} from '../../lib/cli/flags.js'
+import {RouteCommand, routeFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
+import type {RouteChange} from '../../lib/routes/result.js'
+
+export default class RouteBluegreen extends RouteCommand {
+  static override summary = 'Move all traffic of an entity to one version.'
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --to 2.0.0',
+    '<%= config.bin %> <%= command.id %> echo --to 2.0.0 --dry-run',
+    '<%= config.bin %> <%= command.id %> echo --to 2.0.0 --json',
+  ]
+
+  static override args = {
+    entity: unversionedRefArg({description: 'Entity, where it is not the only one that can be meant.'}),
+  }
+
+  static override flags = {
+    to: versionFlag({required: true, summary: 'Version that gets all traffic.'}),
+    ...routeFlags,
+  }
+
+  async run(): Promise<RouteChange> {
+    const {args, flags} = await this.parse(RouteBluegreen)
+    await using lattice = await this.open(flags)
+
+    const change = await (
+      await lattice.routes()
+    ).cutOver(flags.to, {
+      entity: args.entity,
+      why: flags.reason,
+      dryRun: flags['dry-run'],
+      repair: flags.repair,
+    })
+
+    return this.report(change)
+  }
+}

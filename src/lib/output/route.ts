@@ -1,0 +1,139 @@
+import type {RouteChange, ServerCount} from '../routes/result.js'
+import type {RouteView} from '../routes/view.js'
+import type {Leg} from '../routing/weights.js'
+import {fields} from './fields.js'
+import {table, type TableOptions} from './table.js'
+import {clean} from './text.js'
+import {formatAge} from './time.js'
+
+/** What a route command did: before and after of each version, on which servers, and how to take it back. */
+export function routeChangeView(change: RouteChange, options: TableOptions): string {
+  const {entity, lattice, context, reason, undo, mapping, dryRun} = change
+  const where = `lattice '${lattice}'${context === undefined ? '' : `, context '${context}'`}`
+  const lines = [
+    `${headline(change)} '${entity}' in ${where}`,
+    ...(change.legs.length === 0 && (change.previous?.length ?? 0) === 0 ? [] : [legsTable(change, options)]),
+    reason === undefined ? undefined : clean(reason),
+    serversLine(change),
+    dryRun ? mappingLines(mapping ?? undefined, change.source) : undefined,
+    undo === undefined ? undefined : `Undo: ${clean(undo)}`,
+  ]
+  return lines.filter((line) => line !== undefined).join('\n')
+}
+
+/** Routes as a table, a line each. */
+export function routesView(views: readonly RouteView[], {terminal, now}: TableOptions & {readonly now: Date}): string {
+  if (views.length === 0 && terminal) return 'No routes.'
+  return table(
+    ['ENTITY', 'LEGS', 'LIVE', 'STATE', 'CHANGED', 'REVISION'],
+    views.map(({entity, recorded, effective, state}) => [
+      entity,
+      formatLegs(recorded?.legs),
+      formatEffective(effective),
+      state,
+      recorded === undefined ? '' : terminal ? formatAge(new Date(recorded.when), now) : recorded.when,
+      recorded === undefined ? '' : String(recorded.revision),
+    ]),
+    {terminal},
+  )
+}
+
+/** One route: what is recorded, what is live where, and what the versions share without a mapping. */
+export function routeDetailsView({recorded, effective, ...view}: RouteView, now: Date): string {
+  const who = recorded?.who
+  return fields([
+    ['entity', view.entity],
+    ['key', view.key],
+    ['link', view.link],
+    ['lattice', view.lattice],
+    ['source', view.source],
+    ['state', stateText(view.state)],
+    ['recorded', recorded && formatLegs(recorded.legs)],
+    ['before that', recorded && formatLegs(recorded.replaced)],
+    ['live', formatEffective(effective)],
+    ['servers', effective.visible ? serverStates(effective.servers) : undefined],
+    [
+      'implicit',
+      view.implicit &&
+        `${view.implicit.map(({version, share}) => `${version ?? '?'} ${share} %`).join(', ')} (by subscriptions)`,
+    ],
+    ['changed', recorded && `${recorded.when} (${formatAge(new Date(recorded.when), now)}) by ${recorded.strategy}`],
+    [
+      'by',
+      who &&
+        [who.claimed?.['actor'] && `${who.claimed['actor']} (claimed)`, who.user, who.host].filter(Boolean).join(', '),
+    ],
+    ['why', recorded?.why],
+    ['revision', recorded && String(recorded.revision)],
+  ])
+}
+
+/** `1.0.0 70 %, 2.0.0 30 %`, or `none`. */
+export function formatLegs(legs: readonly Leg[] | undefined | null): string {
+  if (legs === undefined || legs === null) return ''
+  return legs.length === 0 ? 'none' : legs.map(({version, weight}) => `${version} ${weight} %`).join(', ')
+}
+
+function headline({dryRun, changed, legs}: RouteChange): string {
+  const what = legs.length === 0 ? 'no mapping of' : 'route of'
+  if (!changed) return `Nothing to change: the ${what}`
+  if (dryRun) return `Would change the ${legs.length === 0 ? 'route (to no mapping) of' : 'route of'}`
+  return legs.length === 0 ? 'Cleared the route of' : 'Changed the route of'
+}
+
+function legsTable({previous, legs}: RouteChange, options: TableOptions): string {
+  const versions = [...new Set([...(previous ?? []), ...legs].map(({version}) => version))]
+  const weight = (list: readonly Leg[] | null, version: string): string => {
+    const found = list?.find((leg) => leg.version === version)
+    return found === undefined ? '-' : `${found.weight} %`
+  }
+  return table(
+    ['VERSION', 'BEFORE', 'AFTER'],
+    versions.map((version) => [version, weight(previous, version), weight(legs, version)]),
+    options,
+  )
+}
+
+function serversLine({servers, pushMs, changed, dryRun}: RouteChange): string | undefined {
+  if (dryRun) return undefined
+  const took = pushMs === undefined ? '' : ` in ${pushMs} ms`
+  return changed ? `${serversText(servers)}${took}` : undefined
+}
+
+function serversText({applied, stored, total}: ServerCount): string {
+  return stored === 0 ? `applied ${applied}/${total} servers` : `applied ${applied}/${total}, stored ${stored}/${total}`
+}
+
+function mappingLines(mapping: RouteChange['mapping'] | undefined, source: string): string {
+  if (mapping === undefined || mapping === null) return `Would remove the mapping of ${source}`
+  const lines = mapping.destinations.map(({subject, weight}) => `  ${weight} % to ${clean(subject)}`)
+  return [`Would map ${clean(mapping.source)}`, ...lines].join('\n')
+}
+
+function formatEffective(effective: RouteView['effective']): string {
+  if (!effective.visible) return 'mappings not visible'
+  if (effective.mapping === null) return 'none'
+  if (effective.legs !== null) return formatLegs(effective.legs)
+  return effective.mapping.map(({subject, weight}) => `${weight} % to ${subject}`).join(', ')
+}
+
+function serverStates(servers: readonly {readonly name: string; readonly state: string}[]): string {
+  return servers.map(({name, state}) => `${name} ${state}`).join(', ')
+}
+
+function stateText(state: RouteView['state']): string {
+  switch (state) {
+    case 'current':
+      return 'live as recorded'
+    case 'interrupted':
+      return 'interrupted: a change was begun and not completed; the next one heals it'
+    case 'drifted':
+      return 'drifted: the mapping is not the one that lattice applied'
+    case 'foreign':
+      return 'foreign: nobody recorded this mapping'
+    case 'none':
+      return 'no route'
+    case 'unknown':
+      return 'unknown: mappings not visible without system credentials'
+  }
+}
