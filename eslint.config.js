@@ -50,7 +50,16 @@ function importRule(folder, allowed) {
 }
 
 export default defineConfig(
-  {ignores: ['dist', 'coverage', 'examples/*/build', 'examples/*/assembly', 'node_modules']},
+  {
+    ignores: [
+      'dist',
+      'coverage',
+      'examples/*/build',
+      'examples/*/assembly',
+      'test/fixtures/*/assembly',
+      'node_modules',
+    ],
+  },
   ...tseslint.configs.strictTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
   {
