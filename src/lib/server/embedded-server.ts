@@ -1,4 +1,4 @@
-import {mkdir, readdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {mkdir, readdir, readFile, rm, statfs, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 
 import type {Clock} from '../clock.js'
@@ -90,6 +90,7 @@ export async function startServer(state: EmbeddedState, start: ServerStart): Pro
 async function prepare(state: EmbeddedState, port: number): Promise<void> {
   const files = embeddedFiles(state.folder)
   await mkdir(state.storeFolder, {recursive: true, mode: 0o700})
+  await checkSpace(state.storeFolder)
   // Begun anew, so that what is read of them belongs to this start.
   const old = (await readdir(state.folder)).filter((name) => name.endsWith('.ports'))
   for (const file of [files.serverPid, files.serverLog, ...old.map((name) => join(state.folder, name))]) {
@@ -107,6 +108,20 @@ async function prepare(state: EmbeddedState, port: number): Promise<void> {
     pidFile: files.serverPid,
   })
   await writeFile(files.config, text, {mode: 0o600})
+}
+
+const neededBytes = 16 * 1024 * 1024
+
+/** On a full disk the server starts all the same and then refuses every stream. */
+async function checkSpace(folder: string): Promise<void> {
+  const {bavail, bsize} = await statfs(folder)
+  const free = bavail * bsize
+  if (free >= neededBytes) return
+  const megabytes = (free / 1024 / 1024).toFixed(1)
+  throw new ServerError(`The disk of '${folder}' is full: ${megabytes} MB are free, and 16 MB are needed to start.`, {
+    suggestions: [`df -h ${folder}`, 'lattice up --store-dir DIR'],
+    details: {folder, freeBytes: free, neededBytes},
+  })
 }
 
 /** Without NATS_* and LATTICE_* variables, which are about the user's connections. */
