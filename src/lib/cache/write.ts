@@ -1,6 +1,6 @@
 import {isDeepStrictEqual} from 'node:util'
 
-import {UsageError} from '../errors.js'
+import {TimeoutError, UsageError} from '../errors.js'
 import type {RecordAddress, RecordKind} from '../records/registry.js'
 import {MissingBucketError, RevisionConflictError} from './bucket-errors.js'
 import type {BucketEntry} from './bucket.js'
@@ -81,7 +81,7 @@ export async function putRecord(
   if (dryRun) return {...head, changed: true, ...replaced}
   const target =
     last === undefined && bucket === undefined ? await cache.ensure(place.bucket) : cache.bucket(place.bucket)
-  const written = await target.put(place.key, bytes, {expected}).catch(explainConflict(cache, address))
+  const written = await target.put(place.key, bytes, {expected}).catch(explainFailure(cache, address))
   return {
     ...head,
     changed: true,
@@ -108,7 +108,7 @@ export async function deleteRecord(
   const written = await cache
     .bucket(entry.bucket)
     .del(entry.key, {expected: entry.revision})
-    .catch(explainConflict(cache, address))
+    .catch(explainFailure(cache, address))
   return {...change, revision: written, undo: undoLine(cache, address, {written, previous: entry})}
 }
 
@@ -190,9 +190,16 @@ function refuseTypedKeys(cache: LatticeCache, address: RecordAddress): void {
   })
 }
 
-function explainConflict(cache: LatticeCache, address: RecordAddress): (error: unknown) => never {
+/** Adds what only the cache knows: the line that shows what stands there now. */
+function explainFailure(cache: LatticeCache, address: RecordAddress): (error: unknown) => never {
   return (error) => {
-    throw error instanceof RevisionConflictError ? conflict(cache, address, error) : error
+    if (error instanceof RevisionConflictError) throw conflict(cache, address, error)
+    if (!(error instanceof TimeoutError)) throw error
+    throw new TimeoutError(`Whether '${addressName(address)}' was written is not known: ${error.message}`, {
+      suggestions: [lookLine(cache, address)],
+      details: error.details,
+      cause: error,
+    })
   }
 }
 
@@ -201,11 +208,14 @@ function conflict(
   address: RecordAddress,
   {key, expected, current}: RevisionConflictError,
 ): RevisionConflictError {
-  const look = ['cache', 'get', address.kind, addressName(address), ...bucketWords(address)]
   return new RevisionConflictError(key, expected, current, [
-    cache.line(look),
+    lookLine(cache, address),
     ...(current === undefined ? [] : [`Write again with --revision ${current} if that is to be replaced.`]),
   ])
+}
+
+function lookLine(cache: LatticeCache, address: RecordAddress): string {
+  return cache.line(['cache', 'get', address.kind, addressName(address), ...bucketWords(address)])
 }
 
 function undoLine(
