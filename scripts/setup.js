@@ -120,7 +120,8 @@ function natsServerSettings() {
 }
 
 function isBuilt(file) {
-  return file.split(sep)[2] === 'build'
+  const [, example, folder] = file.split(sep)
+  return example === 'keys' || folder === 'build'
 }
 
 function filesBelow(folder) {

@@ -36,7 +36,9 @@ async function makeClone(folder: string): Promise<void> {
     'src/one.js': '// one',
     'build.js': `import {appendFileSync, cpSync, mkdirSync, writeFileSync} from 'node:fs'
 appendFileSync('builds', 'x')
-mkdirSync('${built}/server', {recursive: true})
+for (const folder of ['${built}/server', 'examples/echo/build', 'examples/keys']) mkdirSync(folder, {recursive: true})
+writeFileSync('examples/echo/build/echo.wasm', '')
+writeFileSync('examples/keys/echo.nk', '')
 cpSync('src', 'dist', {recursive: true})
 writeFileSync('${built}/errors.js', 'export class LatticeError extends Error {}')
 writeFileSync('${built}/server/fetch.js', "export const ensureNatsServer = async () => ({path: 'package.json', version: '1', from: 'PATH'})")

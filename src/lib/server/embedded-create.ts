@@ -20,7 +20,7 @@ import {createOperatorKeys, createUser, operatorTokens} from './operator.js'
 
 export interface CreateOptions {
   readonly ephemeral: boolean
-  readonly settings: Pick<EmbeddedState, 'hostCount' | 'allowFiles' | 'allowedIssuers'>
+  readonly settings: Pick<EmbeddedState, 'hostCount' | 'issuer' | 'allowFiles' | 'allowedIssuers'>
   /** Where JetStream keeps its files; default: in the lattice's own folder. */
   readonly storeDir?: string | undefined
   readonly clock: Clock
@@ -65,11 +65,11 @@ export async function createEmbedded(
   }
 }
 
-type PublicKeys = Pick<EmbeddedState, 'operator' | 'account' | 'systemAccount' | 'issuer'>
+type PublicKeys = Pick<EmbeddedState, 'operator' | 'account' | 'systemAccount'>
 
 async function writeKeys(folder: string, name: string, now: number): Promise<PublicKeys> {
   const keys = createOperatorKeys()
-  const [clusterKey, issuer] = [createKey('C'), createKey('A')]
+  const clusterKey = createKey('C')
   const tokens = operatorTokens(keys, {operator: `lattice-${name}`, account: name}, now)
   const files = embeddedFiles(folder)
   for (const path of [folder, files.keys, files.accounts]) await mkdir(path, {recursive: true, mode: 0o700})
@@ -79,7 +79,6 @@ async function writeKeys(folder: string, name: string, now: number): Promise<Pub
     [files.accountSeed, `${keys.account.seed}\n`],
     [files.systemAccountSeed, `${keys.systemAccount.seed}\n`],
     [files.clusterSeed, `${clusterKey.seed}\n`],
-    [files.issuerSeed, `${issuer.seed}\n`],
     [files.creds, createUser(keys.account, 'lattice', now).creds],
     [files.sysCreds, createUser(keys.systemAccount, 'lattice-sys', now).creds],
     [files.operatorToken, tokens.operator],
@@ -91,7 +90,6 @@ async function writeKeys(folder: string, name: string, now: number): Promise<Pub
     operator: keys.operator.publicKey,
     account: keys.account.publicKey,
     systemAccount: keys.systemAccount.publicKey,
-    issuer: issuer.publicKey,
   }
 }
 

@@ -22,6 +22,7 @@ const stateSchema = z.object({
   operator: z.string(),
   account: z.string(),
   systemAccount: z.string(),
+  /** The user's own key, whose modules the hosts accept. */
   issuer: z.string(),
   allowFiles: z.array(z.string()),
   allowedIssuers: z.array(z.string()),
@@ -61,7 +62,6 @@ const fileNames = {
   accountSeed: 'keys/account.seed',
   systemAccountSeed: 'keys/system-account.seed',
   clusterSeed: 'keys/cluster.seed',
-  issuerSeed: 'keys/issuer.seed',
   creds: 'keys/user.creds',
   sysCreds: 'keys/sys.creds',
   operatorToken: 'operator.jwt',

@@ -23,7 +23,11 @@ export interface Settings {
  * The state with the settings that were asked for. Throws a ConflictError for what cannot change: never the place of
  * the data, and nothing that processes were started with while they run.
  */
-export function applySettings(state: EmbeddedState, asked: Settings, {running}: {running: boolean}): EmbeddedState {
+export function applySettings(
+  state: EmbeddedState,
+  asked: Settings & {readonly issuer: string},
+  {running}: {running: boolean},
+): EmbeddedState {
   if (asked.ephemeral && !state.ephemeral) throw fixed(state, 'is kept on disk')
   if (asked.storeDir !== undefined && resolve(asked.storeDir) !== state.storeFolder) {
     throw fixed(state, `keeps its data in '${state.storeFolder}'`)
@@ -34,7 +38,7 @@ export function applySettings(state: EmbeddedState, asked: Settings, {running}: 
     allowFiles: asked.allowFiles.length > 0 ? [...asked.allowFiles] : state.allowFiles,
     allowedIssuers: asked.allowedIssuers.length > 0 ? [...asked.allowedIssuers] : state.allowedIssuers,
   }
-  if (!running) return wanted
+  if (!running) return {...wanted, issuer: asked.issuer}
   if (asked.port !== undefined && asked.port !== 0 && asked.port !== state.port) {
     throw mustStop(state, `runs on port ${state.port ?? 0}`)
   }

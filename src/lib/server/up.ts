@@ -1,4 +1,6 @@
 import type {Clock} from '../clock.js'
+import {userIssuerKey} from '../keys/store.js'
+import {configDir} from '../nats/paths.js'
 import {checkContexts, removeContexts, selectIfNone, writeContexts} from './embedded-contexts.js'
 import {createEmbedded, removeEmbedded} from './embedded-create.js'
 import type {EmbeddedEvent} from './embedded-events.js'
@@ -42,9 +44,8 @@ export interface UpResult {
   readonly ephemeral: boolean
   readonly server: {readonly pid: number; readonly id: string; readonly version: string; readonly log: string}
   readonly hosts: readonly {readonly id: string; readonly pid: number}[]
-  /** Key of whoever signs modules for this lattice, and the file with its seed. */
+  /** The user's own key; its modules are accepted. */
   readonly issuer: string
-  readonly issuerSeedFile: string
   readonly folder: string
   readonly storeFolder: string
 }
@@ -58,11 +59,17 @@ export async function upEmbedded(options: UpOptions): Promise<UpResult> {
   const allowFiles = await existingFolders(options.allowFiles)
   const onWait = ({pid}: {pid: number}): void => report({kind: 'waiting', pid})
   return withFileErrors(`Could not bring up lattice '${name}'`, () =>
-    withLock(embeddedLock(name), {clock, waitMs: 60_000, onWait}, () => bringUp({...options, allowFiles})),
+    withLock(embeddedLock(name), {clock, waitMs: 60_000, onWait}, async () =>
+      bringUp({...options, allowFiles, issuer: (await userIssuerKey(configDir())).publicKey}),
+    ),
   )
 }
 
-async function bringUp(options: UpOptions): Promise<UpResult> {
+interface Wanted extends UpOptions {
+  readonly issuer: string
+}
+
+async function bringUp(options: Wanted): Promise<UpResult> {
   const found = await readUsable(options.name)
   await checkContexts(options.name)
   if (found !== undefined && (await serverIsUp(found))) {
@@ -98,9 +105,9 @@ async function readUsable(name: string): Promise<EmbeddedState | undefined> {
   return undefined
 }
 
-function create(options: UpOptions): Promise<EmbeddedState> {
-  const {name, hosts = 1, ephemeral, storeDir, allowFiles, allowedIssuers, clock} = options
-  const settings = {hostCount: hosts, allowFiles: [...allowFiles], allowedIssuers: [...allowedIssuers]}
+function create(options: Wanted): Promise<EmbeddedState> {
+  const {name, hosts = 1, ephemeral, storeDir, allowFiles, allowedIssuers, issuer, clock} = options
+  const settings = {hostCount: hosts, issuer, allowFiles: [...allowFiles], allowedIssuers: [...allowedIssuers]}
   return createEmbedded(name, {ephemeral, settings, clock, storeDir})
 }
 
@@ -166,7 +173,6 @@ function describe(state: EmbeddedState, more: Pick<UpResult, 'changed' | 'select
     server: {pid: server?.pid ?? 0, id: server?.id ?? '', version: server?.version ?? '', log: files.serverLog},
     hosts: hosts.map(({id, pid = 0}) => ({id, pid})),
     issuer,
-    issuerSeedFile: files.issuerSeed,
     folder,
     storeFolder,
   }
