@@ -16,7 +16,7 @@ export default class CacheDel extends LatticeCommand<CacheChange> {
   ]
 
   static override args = {
-    kind: recordKindArg({required: true, description: 'Kind of record.'}),
+    kind: recordKindArg({required: true}),
     key: Args.string(recordKeyArg),
   }
 

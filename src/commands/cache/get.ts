@@ -19,7 +19,7 @@ export default class CacheGet extends LatticeCommand<CacheEntry> {
   ]
 
   static override args = {
-    kind: recordKindArg({required: true, description: 'Kind of record.'}),
+    kind: recordKindArg({required: true}),
     key: Args.string(recordKeyArg),
   }
 

@@ -23,9 +23,9 @@ export default class CachePut extends LatticeCommand<CacheChange> {
   ]
 
   static override args = {
-    kind: recordKindArg({required: true, description: 'Kind of record.'}),
+    kind: recordKindArg({required: true}),
     key: Args.string(recordKeyArg),
-    value: Args.string({description: 'The record; a JSON object unless the kind is key.'}),
+    value: Args.string({ignoreStdin: true, description: 'The record; a JSON object unless the kind is key.'}),
   }
 
   static override flags = {

@@ -18,8 +18,8 @@ export default class LinkDel extends LatticeCommand<CacheChange> {
   ]
 
   static override args = {
-    actor: Args.string({required: true, description: 'Actor: name, call alias, key or key prefix.'}),
-    provider: Args.string({description: 'Provider; may be left out when one link fits.'}),
+    actor: Args.string({ignoreStdin: true, required: true, description: 'Actor: name, call alias, key or key prefix.'}),
+    provider: Args.string({ignoreStdin: true, description: 'Provider; may be left out when one link fits.'}),
   }
 
   static override flags = {

@@ -23,8 +23,9 @@ export default class LinkPut extends LatticeCommand<CacheChange> {
   ]
 
   static override args = {
-    actor: Args.string({required: true, description: 'Actor: name, call alias, key or key prefix.'}),
+    actor: Args.string({ignoreStdin: true, required: true, description: 'Actor: name, call alias, key or key prefix.'}),
     provider: Args.string({
+      ignoreStdin: true,
       required: true,
       description: 'Provider: name, key, key prefix, or httpserver for the built-in one.',
     }),

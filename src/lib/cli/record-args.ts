@@ -5,8 +5,10 @@ import {recordKinds, type RecordKind} from '../records/registry.js'
 
 const kinds = [...recordKinds]
 
-/** A kind of record. */
+/** A kind of record. Stdin holds the value, so no argument is taken from it. */
 export const recordKindArg = Args.custom<RecordKind>({
+  description: 'Kind of record.',
+  ignoreStdin: true,
   options: kinds,
   parse: (text) => Promise.resolve(text as RecordKind),
 })
@@ -19,6 +21,7 @@ export const recordKindFlag = Flags.custom<RecordKind>({
 export const recordKeyArg = {
   description: 'Key of the record: echo@1.2.0, echo/wasmcloud:httpserver/default, an OCI URL, or a raw key.',
   required: true,
+  ignoreStdin: true,
 } as const
 
 export const bucketFlag = Flags.string({

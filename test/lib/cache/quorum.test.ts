@@ -8,7 +8,7 @@ import {LatticeError} from '../../../src/lib/errors.js'
 import {startOperatorCluster} from '../../support/nats-server.js'
 import {until} from '../../support/until.js'
 
-test('a bucket of three outlives one server, and without a majority says so instead of "no JetStream"', async () => {
+test('a bucket without a majority of its servers says so instead of "no JetStream"', async () => {
   await using cluster = await startOperatorCluster(3)
   const [first, second, third] = cluster.servers
   const authenticator = credsAuthenticator(await readFile(first!.credsFile))
@@ -17,10 +17,7 @@ test('a bucket of three outlives one server, and without a majority says so inst
   try {
     const bucket = await ensureBucket(nc, 'Q', {timeoutMs: 500}, {replicas: 3})
     await bucket.put('k', value, {expected: 0})
-    await second!.kill()
-    // The leader may have been on it: then the first writes wait for an election.
-    await until(() => bucket.put('k', value).then(Boolean, () => false), 20_000)
-    await third!.kill()
+    await Promise.all([second!.kill(), third!.kill()])
     const kinds = new Set<string>()
     await until(async () => {
       const failure: unknown = await bucket.put('k', value).catch((error: unknown) => error)
