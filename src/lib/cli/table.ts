@@ -15,9 +15,37 @@ type Load = () => Promise<{readonly default: CommandClass}>
  * no other's, which is most of the start-up time.
  */
 export const commandTable: Readonly<Record<string, Load>> = {
+  'cache del': () => import('../../commands/cache/del.js'),
+  'cache get': () => import('../../commands/cache/get.js'),
+  'cache ls': () => import('../../commands/cache/ls.js'),
+  'cache put': () => import('../../commands/cache/put.js'),
+  call: () => import('../../commands/call.js'),
+  'claims inspect': () => import('../../commands/claims/inspect.js'),
+  'claims ls': () => import('../../commands/claims/ls.js'),
+  'claims sign': () => import('../../commands/claims/sign.js'),
   'context ls': () => import('../../commands/context/ls.js'),
   'context show': () => import('../../commands/context/show.js'),
   'context use': () => import('../../commands/context/use.js'),
+  down: () => import('../../commands/down.js'),
+  'entity inspect': () => import('../../commands/entity/inspect.js'),
+  'entity ls': () => import('../../commands/entity/ls.js'),
+  'host inspect': () => import('../../commands/host/inspect.js'),
+  'host ls': () => import('../../commands/host/ls.js'),
+  'host run': () => import('../../commands/host/run.js'),
+  'link del': () => import('../../commands/link/del.js'),
+  'link ls': () => import('../../commands/link/ls.js'),
+  'link put': () => import('../../commands/link/put.js'),
+  'route ab': () => import('../../commands/route/ab.js'),
+  'route bluegreen': () => import('../../commands/route/bluegreen.js'),
+  'route clear': () => import('../../commands/route/clear.js'),
+  'route ls': () => import('../../commands/route/ls.js'),
+  'route show': () => import('../../commands/route/show.js'),
+  'route undo': () => import('../../commands/route/undo.js'),
+  scale: () => import('../../commands/scale.js'),
+  start: () => import('../../commands/start.js'),
+  status: () => import('../../commands/status.js'),
+  stop: () => import('../../commands/stop.js'),
+  up: () => import('../../commands/up.js'),
 }
 
 /** Descriptions of the topics, for help. */
