@@ -15,7 +15,7 @@ export function writeString(out: Writer, from: usize, length: i32): void {
       at += size
       continue
     }
-    out.copy(from + plain, at - plain)
+    if (at > plain) out.copy(from + plain, at - plain)
     if (size == 0) out.text('\uFFFD')
     else writeEscaped(out, first)
     at += 1
@@ -26,14 +26,17 @@ export function writeString(out: Writer, from: usize, length: i32): void {
 }
 
 function writeEscaped(out: Writer, byte: u8): void {
+  if (byte == quote || byte == backslash) return writePair(out, byte)
+  if (byte == 0x0a) return writePair(out, 0x6e)
+  if (byte == 0x0d) return writePair(out, 0x72)
+  if (byte == 0x09) return writePair(out, 0x74)
+  out.u32(0x5c753030) // \u00
+  out.u16(((hexDigit(byte >> 4) as u16) << 8) | hexDigit(byte & 15))
+}
+
+function writePair(out: Writer, second: u8): void {
   out.byte(backslash)
-  if (byte == quote || byte == backslash) return out.byte(byte)
-  if (byte == 0x0a) return out.byte(0x6e)
-  if (byte == 0x0d) return out.byte(0x72)
-  if (byte == 0x09) return out.byte(0x74)
-  out.text('u00')
-  out.byte(hexDigit(byte >> 4))
-  out.byte(hexDigit(byte & 15))
+  out.byte(second)
 }
 
 function hexDigit(value: u8): u8 {
