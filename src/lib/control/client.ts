@@ -4,7 +4,7 @@ import {AmbiguousError, NotFoundError, ServerError, UnsafeError} from '../errors
 import {NoRespondersError, parseReply, request, requestJson} from '../nats/request.js'
 import type {ClaimsRecord} from '../records/claims.js'
 import type {LinkRecord} from '../records/link.js'
-import {detectHosts} from './detect.js'
+import {detectHosts, type DetectOptions} from './detect.js'
 import type {
   Ack,
   HostInventory,
@@ -68,8 +68,8 @@ export class ControlClient {
   }
 
   /** The hosts that answer, of whichever dialect, sorted by id. */
-  async hosts(): Promise<HostPing[]> {
-    const hosts = await detectHosts(this.#nc, {lattice: this.lattice, timeoutMs: this.#timeoutMs})
+  async hosts(options: DetectOptions = {}): Promise<HostPing[]> {
+    const hosts = await detectHosts(this.#nc, {...options, lattice: this.lattice, timeoutMs: this.#timeoutMs})
     this.#known = new Map(hosts.map((host) => [host.id, host]))
     return hosts
   }

@@ -10,14 +10,19 @@ import {parsePing as parseV1Ping, pingSubject} from './v1.js'
 /** Hosts answer a ping at once; so long after the latest answer, the others are taken for absent. */
 export const stallMs = 300
 
+export interface DetectOptions {
+  /** How many v0 hosts will answer, where that is known: the wait ends with the last of them. */
+  readonly expect?: number | undefined
+}
+
 /** The hosts of a lattice that answer, of whichever dialect, sorted by id; an answer that makes no sense is left out. */
 export async function detectHosts(
   nc: NatsConnection,
-  {lattice, timeoutMs}: {lattice: string; timeoutMs: number},
+  {lattice, timeoutMs, expect}: DetectOptions & {lattice: string; timeoutMs: number},
 ): Promise<HostPing[]> {
   const gather = {timeoutMs, stallMs}
   const [v0, v1] = await Promise.all([
-    requestMany(nc, controlSubjects(lattice).ping, '', gather),
+    requestMany(nc, controlSubjects(lattice).ping, '', {...gather, ...(expect === undefined ? {} : {expect})}),
     requestMany(nc, pingSubject(lattice), '', gather),
   ])
   const found = [...v0.flatMap((msg) => readPing(msg, parseV0Ping)), ...v1.flatMap((msg) => readPing(msg, parseV1Ping))]

@@ -3,6 +3,7 @@ import {compareVersions, type Version} from '../entity/version.js'
 import {LatticeError} from '../errors.js'
 import type {ClaimsRecord} from '../records/claims.js'
 import type {ControlClient} from './client.js'
+import type {DetectOptions} from './detect.js'
 import type {HostInventory, HostPing} from './dialect.js'
 import {byText, byVersion, groupBy} from './order.js'
 import {wireVersion} from './v0.js'
@@ -18,8 +19,8 @@ export interface Discovery {
 }
 
 /** Asks all hosts what they run, and what the claims of it say. */
-export async function discover(client: ControlClient): Promise<Discovery> {
-  const [hosts, claims] = await Promise.all([client.hosts(), client.claims().catch(noneIfSilent)])
+export async function discover(client: ControlClient, options: DetectOptions = {}): Promise<Discovery> {
+  const [hosts, claims] = await Promise.all([client.hosts(options), client.claims().catch(noneIfSilent)])
   const asked = hosts.filter(({dialect}) => dialect === 'v0')
   const answers = await Promise.all(asked.map(({id}) => client.inventory(id).catch(noneIfSilent)))
   const inventories = answers.flatMap((answer) => (Array.isArray(answer) ? [] : [answer]))

@@ -1,11 +1,15 @@
-import type {ControlClient} from '../control/client.js'
-import {discover} from '../control/discover.js'
+import {discover, type Discovery} from '../control/discover.js'
+import {controlSubjects} from '../control/subjects.js'
 import type {Entity, EntityRef} from '../entity/entity.js'
 import {entityName, requireEntity} from '../entity/require.js'
 import {AmbiguousError, NotFoundError} from '../errors.js'
 import {isPublicKey} from '../keys/nkey.js'
+import {accountOf} from '../nats/creds.js'
+import {hasSystemCredentials} from '../nats/system.js'
 import {routeKey} from '../routing/source.js'
 import type {Known} from './infer.js'
+import {readSubscribers} from './preflight.js'
+import type {RouteDeps} from './session.js'
 import type {RouteStore, StoredRoute} from './store.js'
 
 /** What runs, and what is recorded; an entity of a record need not run. */
@@ -14,20 +18,20 @@ export interface KnownRoutes extends Known {
 }
 
 /** Everything that runs. A reference that is a whole public key needs no host that shows it. */
-export async function knownEntities(control: ControlClient, refs: readonly (EntityRef | undefined)[]): Promise<Known> {
-  const {entities} = await discover(control)
-  return {lattice: control.lattice, entities: withKeys(entities, refs)}
+export async function knownEntities(deps: RouteDeps, refs: readonly (EntityRef | undefined)[]): Promise<Known> {
+  const {entities} = await discoverQuickly(deps)
+  return {lattice: deps.spec.lattice, entities: withKeys(entities, refs)}
 }
 
 /** Everything that runs and every route that is recorded. */
 export async function knownRoutes(
-  control: ControlClient,
+  deps: RouteDeps,
   store: RouteStore,
   ref: EntityRef | undefined,
 ): Promise<KnownRoutes> {
-  const [{entities}, routes] = await Promise.all([discover(control), store.list()])
+  const [{entities}, routes] = await Promise.all([discoverQuickly(deps), store.list()])
   const recorded = routes.map(entityOfRecord).filter((entity) => !entities.some((known) => sameEntity(known, entity)))
-  return {lattice: control.lattice, entities: withKeys([...entities, ...recorded], [ref]), routes}
+  return {lattice: deps.spec.lattice, entities: withKeys([...entities, ...recorded], [ref]), routes}
 }
 
 /** The entity that is meant: the one named, else the only one that has a route. */
@@ -59,6 +63,18 @@ export class NoRouteError extends NotFoundError {
       {suggestions: ['lattice route ls', 'lattice entity ls'], details: {lattice}},
     )
   }
+}
+
+/** Hosts do not say how many they are, but the system account can tell: that saves the wait for the last one. */
+async function discoverQuickly({control, spec, system}: RouteDeps): Promise<Discovery> {
+  const account = hasSystemCredentials(spec) ? await accountOf(spec.credentials).catch(() => undefined) : undefined
+  if (account === undefined) return discover(control)
+  const {ping} = controlSubjects(spec.lattice)
+  const listening = await system()
+    .then((client) => readSubscribers(client, {account, subject: ping}))
+    .catch(() => [])
+  const hosts = listening.filter(({subject, queue}) => subject === ping && queue === undefined).length
+  return discover(control, hosts === 0 ? {} : {expect: hosts})
 }
 
 function entityOfRecord({record}: StoredRoute): Entity {

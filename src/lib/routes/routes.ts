@@ -48,7 +48,7 @@ export class Routes {
   /** Every route that is recorded, sorted by entity; with system credentials, what is live as well. */
   async list(): Promise<RouteView[]> {
     const {store, view} = await openReader(this.#deps)
-    const known = await knownRoutes(this.#deps.control, store, undefined)
+    const known = await knownRoutes(this.#deps, store, undefined)
     return known.entities
       .flatMap((entity) => {
         const stored = routeOf(entity, known)
@@ -64,7 +64,7 @@ export class Routes {
   /** The route of one entity; without a reference, the only one there is. */
   async show(ref: EntityRef | undefined): Promise<RouteView> {
     const {store, view} = await openReader(this.#deps)
-    const known = await knownRoutes(this.#deps.control, store, ref)
+    const known = await knownRoutes(this.#deps, store, ref)
     const entity = requireRouted(ref, known, 'show')
     return routeView(known.lattice, entity, {stored: routeOf(entity, known), view})
   }

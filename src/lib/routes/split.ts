@@ -41,7 +41,7 @@ async function decideAndChange(
   {strategy, refs, decide}: Decision,
   options: ChangeOptions,
 ): Promise<RouteChange> {
-  const searching = knownEntities(deps.control, refs)
+  const searching = knownEntities(deps, refs)
   searching.catch(() => undefined)
   const session = await openSession(deps)
   const wanted = decide(await searching)

@@ -25,7 +25,7 @@ export async function undoRoute(
   options: UndoOptions,
 ): Promise<RouteChange> {
   const {store, deps, lattice} = session
-  const known = await knownRoutes(deps.control, store, ref)
+  const known = await knownRoutes(deps, store, ref)
   const entity = requireRouted(ref, known, 'undo')
   const stored = routeOf(entity, known)
   if (stored === undefined) throw new NoRouteError(entity, lattice)
@@ -46,7 +46,7 @@ export async function clearRoute(
   ref: EntityRef | undefined,
   options: ChangeOptions,
 ): Promise<RouteChange> {
-  const known = await knownRoutes(session.deps.control, session.store, ref)
+  const known = await knownRoutes(session.deps, session.store, ref)
   const entity = requireRouted(ref, known, 'clear')
   const command = `lattice route clear ${entityName(entity)}`
   const unmapped = await planUnmapped(session, entity, {share: options.share ?? false, command})
