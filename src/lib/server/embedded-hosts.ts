@@ -155,7 +155,6 @@ async function hostFailed(
   const log = await lastLines(file, 12)
   report({kind: 'log', file, lines: log})
   return new ServerError(`Host ${index} (${id}) ${what}: ${worstLine(log, /error/i)}.`, {
-    suggestions: [`less ${file}`],
     details: {host: id, log},
   })
 }

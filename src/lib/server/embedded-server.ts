@@ -167,8 +167,5 @@ async function serverFailed({folder}: EmbeddedState, {report}: ServerStart, what
   const log = await lastLines(file, 12)
   report({kind: 'log', file, lines: log})
   const worst = worstLine(log, /\[(FTL|ERR)\]|nats-server:/).replace(/^\[\d+\] \S+ \S+ \[\w+\] /, '')
-  return new ServerError(`${what}: ${worst}.`, {
-    suggestions: [`less ${file}`],
-    details: {log},
-  })
+  return new ServerError(`${what}: ${worst}.`, {details: {log}})
 }
