@@ -25,18 +25,12 @@ export interface JetStream {
 
 /** Error codes of the JetStream API that lead to a decision. */
 export const jsCodes = {
-  noQuorum: 10008,
   noMessage: 10037,
   notEnabledForAccount: 10039,
-  insufficientResources: 10047,
-  messageTooLarge: 10054,
-  consumerMissing: 10014,
   streamDifferent: 10058,
   streamMissing: 10059,
   wrongLastSequence: 10071,
-  replicasUnsupported: 10074,
   notEnabled: 10076,
-  storeFailed: 10077,
   wrongLastSequencePending: 10163,
   wrongLastSequenceUnknown: 10164,
 } as const
