@@ -49,7 +49,6 @@ export default class HostRun extends LatticeCommand<HostRan> {
       maxWorkers: flags['max-workers'],
       rpcTimeoutMs: flags['rpc-timeout'],
       labels: Object.fromEntries(flags.label ?? []),
-      version: this.config.version,
     }
     const report = (event: HostReport): void => this.#tell(event)
     return runHost(await this.spec(flags), settings, {signal: this.signal(), report})

@@ -1,4 +1,4 @@
-import {stat} from 'node:fs/promises'
+import {readFile, stat} from 'node:fs/promises'
 import {availableParallelism} from 'node:os'
 
 import {ConnectionError, UsageError} from '../errors.js'
@@ -19,7 +19,6 @@ export interface HostSettings {
   readonly maxWorkers?: number | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
   readonly rpcTimeoutMs?: number | undefined
-  readonly version: string
 }
 
 const workersPerCore = 4
@@ -41,9 +40,15 @@ export async function readHostOptions(spec: ConnectSpec, settings: HostSettings)
     ...(stateFile === undefined ? {} : {stateFile: expandHome(stateFile)}),
     maxWorkers: settings.maxWorkers ?? workersPerCore * availableParallelism(),
     labels: hostLabels(settings.labels ?? {}, process),
-    version: settings.version,
+    version: await packageVersion(),
     rpcTimeoutMs: settings.rpcTimeoutMs ?? rpcTimeoutMs,
   }
+}
+
+/** Of this program, as its package says. */
+async function packageVersion(): Promise<string> {
+  const text = await readFile(new URL('../../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as {version: string}).version
 }
 
 /** A host cannot check calls without the key of its cluster, and one of its own would fit no other. */

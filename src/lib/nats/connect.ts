@@ -26,7 +26,7 @@ export async function openConnection(
     timeout: spec.connectTimeoutMs,
     maxReconnectAttempts: reconnect === 'forever' ? -1 : 10,
     reconnectTimeWait: reconnect === 'forever' ? 250 : 100,
-    ...(reconnect === 'forever' ? {pingInterval: 10_000} : {}),
+    ...(reconnect === 'forever' ? serviceOptions : {}),
     ...(spec.inboxPrefix === undefined ? {} : {inboxPrefix: spec.inboxPrefix}),
     ...(spec.credentials === undefined ? {} : {authenticator: await authenticator(spec.credentials)}),
     ...(spec.tls === undefined ? {} : {tls: tlsOptions(spec.tls)}),
@@ -41,6 +41,12 @@ export async function openConnection(
     throw connectFailure(error, spec)
   }
 }
+
+/**
+ * A service outlives a server that does not know its account yet, and makes thousands of requests, of which each would
+ * record the stack it came from.
+ */
+const serviceOptions = {pingInterval: 10_000, ignoreAuthErrorAbort: true, noAsyncTraces: true} as const
 
 function tlsOptions({
   ca,
