@@ -1,11 +1,13 @@
 // Adds the checksums of the pinned release's archives to src/lib/server/pins.ts, where the release can be reached.
+//   node scripts/refresh-pins.js [address of a mirror of the release]
 // Each archive is downloaded and compared with SHA256SUMS of the release: nothing is pinned that was never seen.
 import {readFile, writeFile} from 'node:fs/promises'
 
 import {checkSum, download, parseSums, sha256} from '../dist/lib/server/download.js'
 import {pinnedSums, pinnedVersion} from '../dist/lib/server/pins.js'
-import {releaseUrl} from '../dist/lib/server/sources.js'
+import {releaseUrl as officialUrl} from '../dist/lib/server/sources.js'
 
+const releaseUrl = process.argv[2] ?? officialUrl
 const file = new URL('../src/lib/server/pins.ts', import.meta.url)
 const limits = {connectTimeoutMs: 10_000, stallTimeoutMs: 30_000, maxBytes: 128 * 1024 * 1024}
 const archive = new RegExp(

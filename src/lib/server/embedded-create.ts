@@ -1,7 +1,7 @@
 import {randomBytes} from 'node:crypto'
 import {access, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
-import {join, resolve} from 'node:path'
+import {basename, dirname, join, resolve} from 'node:path'
 
 import type {Clock} from '../clock.js'
 import {UnsafeError} from '../errors.js'
@@ -35,7 +35,8 @@ export async function createEmbedded(
   {ephemeral, settings, storeDir, clock}: CreateOptions,
 ): Promise<EmbeddedState> {
   const final = embeddedFolder(name)
-  await mkdir(join(final, '..'), {recursive: true, mode: 0o700})
+  await mkdir(dirname(final), {recursive: true, mode: 0o700})
+  await removeDrafts(final)
   const draft = ephemeral
     ? await mkdtemp(join(tmpdir(), `lattice-${name}-`))
     : `${final}.${randomBytes(6).toString('hex')}.tmp`
@@ -62,6 +63,14 @@ export async function createEmbedded(
   } catch (error) {
     await rm(draft, {recursive: true, force: true})
     throw error
+  }
+}
+
+/** What an interrupted start left; whoever calls this holds the lattice's lock. */
+async function removeDrafts(final: string): Promise<void> {
+  for (const entry of await readdir(dirname(final), {withFileTypes: true})) {
+    const draft = entry.isDirectory() && entry.name.startsWith(`${basename(final)}.`) && entry.name.endsWith('.tmp')
+    if (draft) await rm(join(dirname(final), entry.name), {recursive: true, force: true})
   }
 }
 

@@ -36,6 +36,11 @@ export function hostProcess({pid, startTime}: EmbeddedHost): ProcessIdentity | u
   return pid === undefined || startTime === undefined ? undefined : {pid, startTime}
 }
 
+/** Every process that was recorded, running or not: hosts first. */
+export function processesOf({hosts, server}: EmbeddedState): ProcessIdentity[] {
+  return [...hosts.map(hostProcess), server].filter((identity) => identity !== undefined)
+}
+
 export async function hostIsRunning(host: EmbeddedHost): Promise<boolean> {
   const identity = hostProcess(host)
   return identity !== undefined && (await isRunning(identity))

@@ -93,7 +93,7 @@ async function prepare(state: EmbeddedState, port: number): Promise<void> {
   await checkSpace(state.storeFolder)
   // Begun anew, so that what is read of them belongs to this start.
   const old = (await readdir(state.folder)).filter((name) => name.endsWith('.ports'))
-  for (const file of [files.serverPid, files.serverLog, ...old.map((name) => join(state.folder, name))]) {
+  for (const file of [files.serverPid, ...old.map((name) => join(state.folder, name))]) {
     await rm(file, {force: true})
   }
   const text = renderServerConfig({

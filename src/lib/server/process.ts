@@ -1,6 +1,6 @@
 import {execFile, spawn, type ChildProcess} from 'node:child_process'
 import {constants} from 'node:fs'
-import {open, readFile} from 'node:fs/promises'
+import {open, readFile, rename} from 'node:fs/promises'
 import {promisify} from 'node:util'
 
 import type {Clock} from '../clock.js'
@@ -53,13 +53,14 @@ export interface DetachedOptions {
   readonly args: readonly string[]
   readonly cwd: string
   readonly env: NodeJS.ProcessEnv
-  /** What it writes is appended here; made with mode 0600. */
+  /** What it writes; made anew with mode 0600, what the process before wrote is kept beside it as `….old`. */
   readonly logFile: string
 }
 
 /** Starts a process that outlives this one; undefined when it ended before it could be looked at. */
 export async function startDetached(options: DetachedOptions): Promise<DetachedProcess | undefined> {
   const {file, args, cwd, env, logFile} = options
+  await rename(logFile, `${logFile}.old`).catch(ignoreMissing)
   await using log = await open(logFile, constants.O_CREAT | constants.O_APPEND | constants.O_WRONLY, 0o600)
   const child = spawn(file, args, {cwd, env, detached: true, windowsHide: true, stdio: ['ignore', log.fd, log.fd]})
   await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject))
@@ -111,4 +112,8 @@ export async function lastLines(file: string, count: number): Promise<string[]> 
 export function worstLine(log: readonly string[], pattern: RegExp): string {
   const lines = [...log.filter((line) => !pattern.test(line)).slice(-1), ...log.filter((line) => pattern.test(line))]
   return (lines.pop() ?? 'it wrote no log').trim().replace(/\.$/, '')
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error
 }

@@ -4,7 +4,7 @@ import {configDir} from '../nats/paths.js'
 import {checkContexts, removeContexts, selectIfNone, writeContexts} from './embedded-contexts.js'
 import {createEmbedded, removeEmbedded} from './embedded-create.js'
 import type {EmbeddedEvent} from './embedded-events.js'
-import {hostIsRunning, startHosts, type HostsStart} from './embedded-hosts.js'
+import {hostIsRunning, processesOf, startHosts, type HostsStart} from './embedded-hosts.js'
 import {choosePort, serverIsUp, startServer, type ServerStart} from './embedded-server.js'
 import {
   contextNames,
@@ -70,7 +70,7 @@ interface Wanted extends UpOptions {
 }
 
 async function bringUp(options: Wanted): Promise<UpResult> {
-  const found = await readUsable(options.name)
+  const found = await readUsable(options)
   await checkContexts(options.name)
   if (found !== undefined && (await serverIsUp(found))) {
     return finish(applySettings(found, options, {running: true}), options, {changed: false})
@@ -97,10 +97,11 @@ async function bringUp(options: Wanted): Promise<UpResult> {
   }
 }
 
-/** A lattice in a temp folder that a reboot took away is no longer there. */
-async function readUsable(name: string): Promise<EmbeddedState | undefined> {
+/** An ephemeral lattice whose temp folder was cleaned away is no longer one. */
+async function readUsable({name, clock}: UpOptions): Promise<EmbeddedState | undefined> {
   const found = await readState(name)
   if (found?.ephemeral !== true || (await folderExists(found))) return found
+  await Promise.all(processesOf(found).map((identity) => endProcess(identity, 5000, clock)))
   await discard(found)
   return undefined
 }

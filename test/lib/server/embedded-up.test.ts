@@ -1,12 +1,13 @@
-import {readFile, readdir, stat} from 'node:fs/promises'
+import {mkdir, readFile, readdir, rm, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 
 import {describe, expect, test} from 'vitest'
 
 import {openConnection} from '../../../src/lib/nats/connect.js'
 import {listContexts, readContext, selectedContext} from '../../../src/lib/nats/context-files.js'
-import {embeddedSpec} from '../../../src/lib/server/embedded-hosts.js'
-import {embeddedFiles, writeState} from '../../../src/lib/server/embedded-state.js'
+import {embeddedSpec, processesOf} from '../../../src/lib/server/embedded-hosts.js'
+import {embeddedFiles, embeddedFolder, writeState} from '../../../src/lib/server/embedded-state.js'
+import {isRunning} from '../../../src/lib/server/process.js'
 import {embeddedStatus} from '../../../src/lib/server/status.js'
 import {useEmbeddedHome} from '../../support/embedded-home.js'
 
@@ -114,5 +115,28 @@ describe('up', () => {
     const first = await home.up({hosts: 0})
     await home.down()
     expect(await home.up({hosts: 0, port: undefined})).toMatchObject({port: first.port})
+  })
+
+  test('an ephemeral lattice whose temp folder was cleaned away is made anew, and nothing of it keeps running', async () => {
+    const first = await home.up({ephemeral: true})
+    const old = processesOf(await home.state())
+    await rm(first.folder, {recursive: true})
+    const second = await home.up({ephemeral: true})
+    expect(second.folder).not.toBe(first.folder)
+    expect(await Promise.all(old.map(isRunning))).toEqual([false, false])
+    expect((await readContext('lattice-default')).nats.url).toBe(second.url)
+  })
+
+  test('what an interrupted start left is removed by the next one', async () => {
+    const left = `${embeddedFolder('default')}.0011223344ff.tmp`
+    await mkdir(join(left, 'keys'), {recursive: true})
+    await home.up({hosts: 0})
+    await expect(stat(left)).rejects.toThrow('ENOENT')
+  })
+
+  test('folders with spaces, quotes and other letters work', async () => {
+    process.env['XDG_STATE_HOME'] = join(home.path, `st "ate' é$HOME`)
+    expect(await home.up()).toMatchObject({changed: true})
+    expect(await home.down({purge: true})).toMatchObject({changed: true})
   })
 })
