@@ -42,10 +42,14 @@ export interface Receipt extends PreparedChange {
 const updateSubject = '$SYS.REQ.CLAIMS.UPDATE'
 
 /**
- * Throws an UntrustedKeyError unless every server trusts our key for this account. It runs before each push, because an
+ * Throws an UntrustedKeyError unless every server trusts our key for this account, and an ExpiredTokenError when nobody
+ * may use the account any more. It runs before each push, because an
  * untrusted token is answered 200, stored, and locks the account out (nats-2.15.md, facts 5 and 6).
  */
-export function checkTrust({key, facts}: JwtDriver, {token, servers}: AccountView): void {
+export function checkTrust({key, facts, clock}: JwtDriver, {token, servers}: AccountView): void {
+  if (token.expires !== undefined && token.expires * 1000 <= clock.now() + facts.clockOffsetMs) {
+    throw new ExpiredTokenError(token.account, token.expires)
+  }
   if (!token.signed) throw new UntrustedKeyError(key.publicKey, 'the signature of the present token is wrong')
   const liveOn = servers.flatMap(({server, live}) => (live?.token === token.text ? [server.name] : []))
   const question = {signer: key.publicKey, issuer: token.issuer, liveOn, servers: facts.trust}
@@ -106,6 +110,16 @@ export class UntrustedKeyError extends ConnectionError {
     super(`The operator key '${signer}' cannot sign for this account: ${reason}.`, {
       suggestions: ['--operator-seed-file FILE (or LATTICE_OPERATOR_SEED_FILE) with a signing key of the operator'],
       details: {signer},
+    })
+  }
+}
+
+/** The account's token is past its end: servers would store a new one of the same end and let nobody in. */
+export class ExpiredTokenError extends ConnectionError {
+  constructor(account: string, expires: number) {
+    super(`The token of account '${account}' expired at ${new Date(expires * 1000).toISOString()}.`, {
+      suggestions: ['Let the operator issue a new token for the account.'],
+      details: {account, expires: new Date(expires * 1000).toISOString()},
     })
   }
 }

@@ -17,7 +17,7 @@ import {readAccountReply, readNeighbours, readVarzReply} from './system-replies.
 export interface ServerView {
   readonly server: ServerIdentity
   /** Undefined where nobody uses the account, so that the server has not loaded it. */
-  readonly live?: {readonly token: string; readonly table: MappingTable}
+  readonly live?: {readonly token: string; readonly table: MappingTable; readonly expired: boolean}
 }
 
 /** An account as the servers store and serve it at one moment. */
@@ -72,7 +72,9 @@ export async function readServers({system, account}: Pick<AccountSource, 'system
       const loaded = readAccountReply(reply)
       return {
         server: reply.server,
-        ...(loaded === undefined ? {} : {live: {token: loaded.token, table: decodeTable(loaded.mappings)}}),
+        ...(loaded === undefined
+          ? {}
+          : {live: {token: loaded.token, table: decodeTable(loaded.mappings), expired: loaded.expired}}),
       }
     })
     .sort((a, b) => (a.server.name < b.server.name ? -1 : 1))

@@ -68,7 +68,7 @@ function judgeServer(
   if (view === undefined) return {outcome: 'missing', reason: 'it does not answer'}
   const refusal = receipt.replies.find((reply) => reply.server.id === server.id && !reply.accepted)
   if (view.live !== undefined) {
-    const reason = differenceText(view, view.live.table, basis)
+    const reason = view.live.expired ? 'the account token has expired' : differenceText(view, view.live.table, basis)
     if (reason === undefined) return {outcome: 'applied'}
     return refusal === undefined ? {outcome: 'differs', reason} : {outcome: 'refused', reason: refusal.message}
   }

@@ -15,6 +15,8 @@ export interface AccountToken {
   readonly issuer: string
   /** `iat`, in seconds since the epoch. */
   readonly issuedAt: number
+  /** `exp`, in seconds since the epoch; undefined: it never ends. */
+  readonly expires?: number
   /** True when the issuer's signature is right; whether servers trust that issuer is another question. */
   readonly signed: boolean
   readonly mappings: TokenMappings
@@ -23,7 +25,7 @@ export interface AccountToken {
 /** Reads an account token (nats-routing.md §2.3); throws a ServerError when it is none. */
 export function readAccountToken(text: string): AccountToken {
   const {payload, signed} = decodeToken(text)
-  const {sub, iss, iat, nats} = payload as {sub?: unknown; iss?: unknown; iat?: unknown; nats?: unknown}
+  const {sub, iss, iat, exp, nats} = payload
   if (typeof sub !== 'string' || !sub.startsWith('A') || typeof iss !== 'string' || !isObject(nats)) {
     throw new ServerError('The stored account token is not one: subject, issuer or body are missing.')
   }
@@ -32,6 +34,7 @@ export function readAccountToken(text: string): AccountToken {
     account: sub,
     issuer: iss,
     issuedAt: typeof iat === 'number' ? iat : 0,
+    ...(typeof exp === 'number' && exp > 0 ? {expires: exp} : {}),
     signed,
     mappings: readMappings(nats['mappings']),
   }
