@@ -1,4 +1,6 @@
-import {headers, type NatsConnection} from '@nats-io/transport-node'
+import {setTimeout} from 'node:timers/promises'
+
+import {headers, type Msg, type MsgHdrs, type NatsConnection} from '@nats-io/transport-node'
 
 import {ServerError, UsageError} from '../errors.js'
 import {NoRespondersError, requestFailure} from '../nats/request.js'
@@ -38,6 +40,9 @@ export interface BucketOptions {
 export interface Expectation {
   readonly expected?: number
 }
+
+/** How long a bucket may be without anybody who takes its writes. */
+const leaderMs = 2000
 
 /** Opens a bucket that is there; undefined when it is not. */
 export async function openBucket(nc: NatsConnection, name: string, spec: JetStreamSpec): Promise<Bucket | undefined> {
@@ -154,21 +159,32 @@ export class Bucket {
     value: Uint8Array,
     {operation, expected}: Expectation & {operation?: 'DEL'},
   ): Promise<number> {
-    const {nc, writePrefix, timeoutMs} = this.#js
-    const subject = `${writePrefix}${this.#subject(key)}`
+    const subject = `${this.#js.writePrefix}${this.#subject(key)}`
     const head = headers()
     if (operation !== undefined) head.set('KV-Operation', operation)
     if (expected !== undefined) head.set('Nats-Expected-Last-Subject-Sequence', String(expected))
-    const reply = await nc
-      .request(subject, value, {timeout: timeoutMs, headers: head})
-      .catch(async (error: unknown) => {
-        const failure = requestFailure(error, subject, timeoutMs)
-        throw failure instanceof NoRespondersError ? await this.#whyNobody(failure) : failure
-      })
+    const reply = await this.#publish(subject, value, head)
     const {error, fields} = readAnswer(reply.string(), subject)
     if (error === undefined && typeof fields['seq'] === 'number') return fields['seq']
     if (error === undefined) throw new ServerError(`The answer on '${subject}' is not an acknowledgement.`)
     return this.#afterRefusal(error, {key, value, expected, operation})
+  }
+
+  /** Nobody answers in a cluster for a moment after the bucket was made; nothing was stored then, so it is sent again. */
+  async #publish(subject: string, value: Uint8Array, head: MsgHdrs): Promise<Msg> {
+    const {nc, timeoutMs} = this.#js
+    const until = performance.now() + Math.min(timeoutMs, leaderMs)
+    for (;;) {
+      try {
+        return await nc.request(subject, value, {timeout: timeoutMs, headers: head})
+      } catch (error) {
+        const failure = requestFailure(error, subject, timeoutMs)
+        if (!(failure instanceof NoRespondersError)) throw failure
+        if (performance.now() > until) throw await this.#whyNobody(failure)
+        if (!(await this.exists())) throw new MissingBucketError(this.name)
+        await setTimeout(25)
+      }
+    }
   }
 
   /** Nobody answers a write for three reasons, which only the API can tell apart. */

@@ -1,0 +1,108 @@
+import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+
+import {lookUpTokens, readAccount} from '../../../src/lib/apply/account-state.js'
+import {systemClock} from '../../../src/lib/clock.js'
+import {parseVersion} from '../../../src/lib/entity/version.js'
+import {routeKey, sourceOf} from '../../../src/lib/routing/source.js'
+import {parseSplit} from '../../../src/lib/routing/weights.js'
+import {startOperatorCluster, type OperatorCluster} from '../../support/nats-server.js'
+import {openRoutes, serveVersion, testActor, type TestRoutes} from '../../support/routes.js'
+import {scriptedServer} from '../../support/scripted-server.js'
+
+let cluster: OperatorCluster
+beforeAll(async () => {
+  cluster = await startOperatorCluster(3)
+})
+afterAll(async () => {
+  await cluster[Symbol.asyncDispose]()
+})
+
+const versions = ['1.0.0', '2.0.0'].map(parseVersion)
+const seventyThirty = parseSplit(['70/30'])
+const thirtySeventy = parseSplit(['30/70'])
+
+let count = 0
+/** An actor on a connection to the first server. */
+async function open(): Promise<
+  TestRoutes & {entity: ReturnType<typeof testActor>['entity']; ref: {name: string}; source: string}
+> {
+  const lattice = `cluster-${++count}`
+  const opened = await openRoutes(cluster.servers[0]!.spec(lattice))
+  const {entity, ref} = testActor()
+  for (const version of versions) serveVersion(opened.connection, {lattice, entity, version})
+  await opened.connection.flush()
+  return {...opened, entity, ref, source: sourceOf(lattice, entity)}
+}
+
+describe('a change on a cluster', () => {
+  test('is applied where the account is used and stored where it is not', async () => {
+    await using opened = await open()
+    const change = await opened.routes.split(seventyThirty, {entity: opened.ref, versions})
+    expect(change.servers.names).toEqual(['S0', 'S1', 'S2'])
+    expect(change.servers.total).toBe(3)
+    expect(change.servers.applied).toBeGreaterThan(0)
+    expect(change.servers.applied + change.servers.stored).toBe(3)
+    const tokens = await lookUpTokens({system: opened.system, account: cluster.servers[0]!.account.publicKey})
+    expect(new Set(tokens).size).toBe(1)
+    expect(tokens).toHaveLength(3)
+  })
+
+  test('is partial when a server answers 200 and does not do it, and the previous legs are written back', async () => {
+    await using opened = await open()
+    const {routes, store, system, ref, entity, source} = opened
+    const account = cluster.servers[0]!.account.publicKey
+    await routes.split(seventyThirty, {entity: ref, versions})
+    const {token} = await readAccount({system, account, clock: systemClock})
+    const stale = {jwt: token.text, mappings: {[source]: [{subject: source, weight: 100}]}}
+
+    await using second = await open()
+    const {operator, operatorSigning} = cluster.servers[0]!
+    let stored = token.text
+    const scripted = await scriptedServer(second.system.connection, account, {
+      operators: [{sub: operator.publicKey, name: 'test', nats: {signing_keys: [operatorSigning.publicKey]}}],
+      stored: () => stored,
+      account: () => stale,
+      onPush: (pushed) => {
+        stored = pushed
+        return {data: {account, code: 200, message: 'jwt updated'}}
+      },
+    })
+    await using third = await openRoutes(opened.spec)
+
+    const failure: unknown = await third.routes
+      .split(thirtySeventy, {entity: ref, versions})
+      .catch((error: unknown) => error)
+
+    expect(failure).toMatchObject({
+      kind: 'partial',
+      details: {
+        servers: expect.arrayContaining([
+          expect.objectContaining({name: scripted.name, outcome: 'differs'}),
+          expect.objectContaining({name: 'S0', outcome: 'applied'}),
+        ]) as object[],
+      },
+    })
+    expect(scripted.pushed).toHaveLength(2)
+    const tokens = await lookUpTokens({system, account})
+    const after = await readAccount({system, account, clock: systemClock})
+    expect(new Set(tokens).size).toBe(1)
+    expect(after.token.mappings[source]).toEqual(token.mappings[source])
+    expect(after.token.issuedAt).toBeGreaterThan(token.issuedAt + 1)
+    // The scripted server never came round, so what is live is not known for sure.
+    expect((await store.get(routeKey(entity)))?.record.state).toBe('applying')
+  })
+
+  test('names a server that was there at the last change and is gone', async () => {
+    await using opened = await open()
+    const {routes, store, ref, entity} = opened
+    await routes.split(seventyThirty, {entity: ref, versions})
+    await cluster.servers[2]!.stop()
+    await using again = await openRoutes(opened.spec)
+    const failure = again.routes.split(thirtySeventy, {entity: ref, versions})
+    await expect(failure).rejects.toMatchObject({
+      kind: 'partial',
+      message: expect.stringContaining('S2 (it does not answer); it stays where it is live') as string,
+    })
+    expect((await store.get(routeKey(entity)))?.record).toMatchObject({state: 'live', servers: ['S0', 'S1']})
+  })
+})
