@@ -4,6 +4,7 @@ import {Agent, request} from 'node:http'
 export interface Sample {
   /** Milliseconds since the epoch. */
   readonly sentAt: number
+  readonly answeredAt: number
   /** Version that answered; undefined when the request was lost. */
   readonly version: string | undefined
   readonly reason?: string
@@ -11,8 +12,10 @@ export interface Sample {
 
 export interface LoadOptions {
   readonly address: string
-  /** Requests a second, sent whether or not earlier ones were answered. */
+  /** Requests a second. */
   readonly rate: number
+  /** Beyond so many requests without an answer the next ones wait: a busy machine gets slower, not flooded. */
+  readonly most: number
   /** A request without an answer after this long is lost. */
   readonly timeoutMs: number
 }
@@ -20,7 +23,7 @@ export interface LoadOptions {
 /** A steady stream of HTTP requests that ends when it is told to. */
 export class Load {
   readonly samples: Sample[] = []
-  readonly #agent = new Agent({keepAlive: true, maxSockets: 64})
+  readonly #agent = new Agent({keepAlive: true})
   readonly #options: LoadOptions
   readonly #pending = new Map<Promise<void>, number>()
   readonly #started = performance.now()
@@ -58,7 +61,7 @@ export class Load {
   #pace(): void {
     const due = Math.floor(((performance.now() - this.#started) / 1000) * this.#options.rate)
     // After a stall of this process the missed ones are not fired all at once.
-    const burst = Math.min(due - this.#sent, 50)
+    const burst = Math.min(due - this.#sent, this.#options.most - this.#pending.size)
     this.#sent = due
     for (let index = 0; index < burst; index++) this.#send()
   }
@@ -66,7 +69,7 @@ export class Load {
   #send(): void {
     const sentAt = Date.now()
     const pending = ask(this.#options, this.#agent)
-      .then((answer) => void this.samples.push({sentAt, ...answer}))
+      .then((answer) => void this.samples.push({sentAt, answeredAt: Date.now(), ...answer}))
       .finally(() => this.#pending.delete(pending))
     this.#pending.set(pending, sentAt)
   }

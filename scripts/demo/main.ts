@@ -87,7 +87,7 @@ interface Surroundings {
 async function run(place: Place, options: Options, {say, signal}: Surroundings): Promise<void> {
   const address = await startEcho(place, options, say)
   say(`Sending ${rate} requests a second to http://${address} …\n`)
-  const load = new Load({address, rate, timeoutMs: answerTimeoutMs})
+  const load = new Load({address, rate, most: 64, timeoutMs: answerTimeoutMs})
   const phases: Phase[] = []
   try {
     say(phaseHeader([oldVersion]))

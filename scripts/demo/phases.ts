@@ -5,7 +5,7 @@ export interface Phase {
   readonly name: string
   /** Percent a version. */
   readonly asked: Readonly<Record<string, number>>
-  /** Answers a version, of the requests sent while the split was live and no command ran. */
+  /** Answers a version, of the requests sent and answered while the split was live and no command ran. */
   readonly observed: Readonly<Record<string, number>>
   /** Sum of observed: the requests that count for shares. */
   readonly requests: number
@@ -27,11 +27,11 @@ export function judgePhase(name: string, asked: Phase['asked'], samples: readonl
   const observed = Object.fromEntries(Object.keys(asked).map((version) => [version, 0]))
   let lost = 0
   let requests = 0
-  for (const {sentAt, version} of samples) {
+  for (const {sentAt, answeredAt, version} of samples) {
     if (sentAt < span.startedAt || sentAt >= span.endedAt) continue
     if (version === undefined) lost++
-    // A request sent in the same millisecond may have been routed before the change.
-    else if (sentAt > span.liveAt) {
+    // What was sent in the millisecond of the change, or is under way when the next one starts, may be routed by either.
+    else if (sentAt > span.liveAt && answeredAt < span.endedAt) {
       observed[version] = (observed[version] ?? 0) + 1
       requests++
     }

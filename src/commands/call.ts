@@ -22,8 +22,12 @@ is JSON and is sent as MessagePack; --raw sends the bytes as they are.`
 
   static override args = {
     entity: entityRefArg({required: true, description: 'Actor, such as echo or echo@2.0.0.'}),
-    operation: Args.string({required: true, description: 'Operation, such as HttpServer.HandleRequest.'}),
-    payload: Args.string({description: 'JSON; nothing sends an empty payload.'}),
+    operation: Args.string({
+      ignoreStdin: true,
+      required: true,
+      description: 'Operation, such as HttpServer.HandleRequest.',
+    }),
+    payload: Args.string({ignoreStdin: true, description: 'JSON; nothing sends an empty payload.'}),
   }
 
   static override flags = {

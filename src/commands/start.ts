@@ -21,6 +21,7 @@ unless it starts --dark (a route gives it weight later) or is told to --share.`
 
   static override args = {
     artifact: Args.string({
+      ignoreStdin: true,
       required: true,
       description: 'Path of a signed module, file:// reference or builtin:httpserver.',
     }),

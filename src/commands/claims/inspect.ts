@@ -13,7 +13,7 @@ export default class ClaimsInspect extends LocalCommand<ModuleReport> {
   ]
 
   static override args = {
-    file: Args.string({required: true, description: 'The signed wasm module.'}),
+    file: Args.string({ignoreStdin: true, required: true, description: 'The signed wasm module.'}),
   }
 
   async run(): Promise<ModuleReport> {

@@ -19,7 +19,7 @@ export default class ClaimsSign extends LocalCommand<SignResult> {
   ]
 
   static override args = {
-    file: Args.string({required: true, description: 'The wasm module; claims in it are replaced.'}),
+    file: Args.string({ignoreStdin: true, required: true, description: 'The wasm module; claims in it are replaced.'}),
   }
 
   static override flags = {

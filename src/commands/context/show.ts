@@ -14,7 +14,7 @@ export default class ContextShow extends LocalCommand<DescribedContext> {
   ]
 
   static override args = {
-    name: Args.string({description: 'Name of the context; the selected one when left out.'}),
+    name: Args.string({ignoreStdin: true, description: 'Name of the context; the selected one when left out.'}),
   }
 
   async run(): Promise<DescribedContext> {

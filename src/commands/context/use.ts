@@ -18,7 +18,7 @@ export default class ContextUse extends LocalCommand<ContextUsed> {
   ]
 
   static override args = {
-    name: Args.string({required: true, description: 'Name of the context.'}),
+    name: Args.string({ignoreStdin: true, required: true, description: 'Name of the context.'}),
   }
 
   async run(): Promise<ContextUsed> {

@@ -14,7 +14,10 @@ export default class HostInspect extends LatticeCommand<HostInventory> {
   ]
 
   static override args = {
-    host: Args.string({description: 'Host id, unique start of it, or name; the only host when left out.'}),
+    host: Args.string({
+      ignoreStdin: true,
+      description: 'Host id, unique start of it, or name; the only host when left out.',
+    }),
   }
 
   async run(): Promise<HostInventory> {

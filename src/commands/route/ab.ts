@@ -18,6 +18,7 @@ export default class RouteAb extends RouteCommand {
 
   static override args = {
     legs: Args.string({
+      ignoreStdin: true,
       required: true,
       multiple: true,
       description: 'Whole percents such as 70/30, or one NAME@VERSION=PERCENT a leg.',

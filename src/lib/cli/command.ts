@@ -173,14 +173,16 @@ export function reportFailure(error: unknown, json: boolean): void {
   }
 }
 
-/** oclif's own errors are about arguments; their first line is the sentence. */
+/** oclif's own errors are about arguments: what stands on the lines after a colon belongs to the sentence. */
 function asLatticeError(error: unknown): unknown {
   if (error instanceof LatticeError || !(error instanceof Error) || !('oclif' in error)) return error
-  const [sentence = '', ...rest] = error.message
-    .split('\n')
-    .filter((line) => line.trim() !== '' && line !== 'See more help with --help')
-  const suggestions = [...rest.map((line) => line.trim()), 'Run it with --help.']
-  return new UsageError(/[.:?!]$/.test(sentence) ? sentence : `${sentence}.`, {suggestions})
+  const lines = error.message.split('\n').map((line) => line.trim())
+  const [first = '', ...rest] = lines.filter((line) => line !== '' && line !== 'See more help with --help')
+  const reasons = rest.map((line) => line.replace(/\.$/, ''))
+  const sentence = /^The following errors? occurred:$/.test(first)
+    ? reasons.join('; ')
+    : [first.replace(/\.$/, ''), ...reasons].join(' ')
+  return new UsageError(/[.?!]$/.test(sentence) ? sentence : `${sentence}.`, {suggestions: ['Run it with --help.']})
 }
 
 function failureText({json}: FailureDescription): string {

@@ -1,5 +1,6 @@
 import {Config} from '@oclif/core/config'
 
+import {UsageError} from '../errors.js'
 import {reportFailure} from './command.js'
 import {commandTable} from './table.js'
 
@@ -48,8 +49,21 @@ async function runOne({words, rest}: Found, root: string): Promise<void> {
   await new command([...rest], new TableConfig({root})).execute()
 }
 
-/** Help, version, topics and unknown commands: oclif with the whole table. */
+/** Help, version and topics: oclif with the whole table. */
 async function runAny(argv: readonly string[], root: string): Promise<void> {
+  refuseUnknown(argv.filter((word) => !word.startsWith('-')))
   const {run} = await import('@oclif/core/run')
   await run([...argv], root)
+}
+
+function refuseUnknown([first, second]: readonly string[]): void {
+  if (first === undefined || first === 'help') return
+  const known = Object.keys(commandTable)
+  const inTopic = known.filter((words) => words.startsWith(`${first} `))
+  if (Object.hasOwn(commandTable, first) || (inTopic.length > 0 && second === undefined)) return
+  if (inTopic.some((words) => words === `${first} ${second ?? ''}`)) return
+  const words = inTopic.length > 0 ? `${first} ${second ?? ''}` : first
+  throw new UsageError(`No command '${words}'.`, {
+    suggestions: inTopic.length > 0 ? inTopic.map((command) => `lattice ${command}`) : ['lattice --help'],
+  })
 }

@@ -19,6 +19,7 @@ export const unversionedRefFlag = Flags.custom<EntityRef>({
 
 /** The same as an argument. */
 export const unversionedRefArg = Args.custom<EntityRef>({
+  ignoreStdin: true,
   parse: (text) => Promise.resolve(withoutVersion(text)),
 })
 

@@ -47,14 +47,3 @@ export const commandTable: Readonly<Record<string, Load>> = {
   stop: () => import('../../commands/stop.js'),
   up: () => import('../../commands/up.js'),
 }
-
-/** Descriptions of the topics, for help. */
-export const topics: Readonly<Record<string, string>> = {
-  cache: 'Inspect and edit the records that every host shares.',
-  claims: 'Sign modules and look at what they claim.',
-  context: 'Choose which servers and credentials to use.',
-  entity: 'See what runs, in which versions.',
-  host: 'See and run hosts.',
-  link: 'Tie actors to providers.',
-  route: 'Split traffic over versions.',
-}

@@ -18,6 +18,7 @@ export interface ContextDetails extends ContextSummary {
 
 /** Contexts as a table; the selected one carries a star. */
 export function contextsView(contexts: readonly ContextSummary[], options: TableOptions): string {
+  if (contexts.length === 0 && options.terminal) return 'There are no contexts.'
   return table(
     ['', 'NAME', 'LATTICE', 'URL', 'DESCRIPTION'],
     contexts.map(({name, selected, url, lattice, description}) => [

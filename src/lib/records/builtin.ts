@@ -15,6 +15,6 @@ export const builtinHttpserver: BuiltinProvider = {
   ref: 'builtin:httpserver',
   key: keyFromText('V', 'lattice builtin:httpserver').publicKey,
   contract: 'wasmcloud:httpserver',
-  name: 'HTTP Server',
+  name: 'httpserver',
   version: '0.1.0',
 }
