@@ -4,11 +4,12 @@ import tseslint from 'typescript-eslint'
 
 // Folder of src/lib: sibling folders it may import.
 const layers = {
-  keys: [],
+  files: [],
+  keys: ['files'],
   entity: ['keys'],
   records: ['entity', 'keys'],
   routing: ['entity', 'keys'],
-  nats: ['entity', 'keys'],
+  nats: ['files', 'entity', 'keys'],
   output: ['entity'],
   control: ['entity', 'records', 'nats', 'output'],
   rpc: ['entity', 'keys', 'nats'],
@@ -16,9 +17,9 @@ const layers = {
   apply: ['routing', 'nats', 'keys'],
   routes: ['entity', 'records', 'routing', 'control', 'cache', 'apply', 'nats', 'keys'],
   entities: ['entity', 'records', 'control', 'routes', 'routing', 'cache', 'rpc', 'nats', 'keys', 'host'],
-  host: ['entity', 'records', 'control', 'cache', 'rpc', 'nats', 'keys'],
-  server: ['nats', 'keys', 'control', 'entity'],
-  cli: ['entity', 'entities', 'records', 'routing', 'nats', 'output'],
+  host: ['files', 'entity', 'records', 'control', 'cache', 'rpc', 'nats', 'keys'],
+  server: ['files', 'nats', 'keys', 'control', 'entity'],
+  cli: ['files', 'entity', 'entities', 'records', 'routing', 'nats', 'output'],
 }
 const pureFolders = ['entity', 'records', 'routing', 'output']
 const pureFiles = [

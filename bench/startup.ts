@@ -24,7 +24,7 @@ async function main(): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     a.push(time(ours, env))
     b.push(time(theirs, env))
-    ratios.push(a.at(-1)! / b.at(-1)!)
+    ratios.push(a.at(-1) / b.at(-1))
   }
   console.log(`startup: whole process, ${rounds} rounds in turn, Node ${process.versions.node}`)
   console.log(

@@ -6,7 +6,7 @@ import {fileURLToPath} from 'node:url'
 
 import {signModuleFile} from '../dist/lib/host/module-file.js'
 import {ensureKeyFile, userIssuerFile} from '../dist/lib/keys/store.js'
-import {configDir} from '../dist/lib/nats/paths.js'
+import {configDir} from '../dist/lib/files/paths.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const examples = [{name: 'echo', versions: ['1.0.0', '2.0.0'], caps: ['wasmcloud:httpserver']}]

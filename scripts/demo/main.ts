@@ -165,7 +165,7 @@ async function runPhases(
     const result = await following
     await load.settled(endedAt)
     phases.push(judgePhase(change.name, asked, load.samples, {startedAt, liveAt, endedAt}))
-    say(phaseLine(phases.at(-1)!))
+    say(phaseLine(phases.at(-1)))
     if (next === undefined || result === undefined) break
     ;[startedAt, liveAt, change] = [endedAt, Date.parse(String(result['liveAt'])), next]
   }

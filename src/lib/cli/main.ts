@@ -8,7 +8,8 @@ import {commandTable} from './table.js'
 export async function main(argv: readonly string[], root: string): Promise<void> {
   try {
     const found = findCommand(argv)
-    if (found === undefined || wantsHelp(found.rest)) await runAny(argv, root)
+    if (argv[0] === 'help') await runAny([...argv.slice(1), '--help'], root)
+    else if (found === undefined || wantsHelp(found.rest)) await runAny(argv, root)
     else await runOne(found, root)
   } catch (error) {
     reportFailure(error, argv.includes('--json'))
@@ -57,7 +58,7 @@ async function runAny(argv: readonly string[], root: string): Promise<void> {
 }
 
 function refuseUnknown([first, second]: readonly string[]): void {
-  if (first === undefined || first === 'help') return
+  if (first === undefined) return
   const known = Object.keys(commandTable)
   const inTopic = known.filter((words) => words.startsWith(`${first} `))
   if (Object.hasOwn(commandTable, first) || (inTopic.length > 0 && second === undefined)) return

@@ -3,7 +3,7 @@ import {readFile, rename} from 'node:fs/promises'
 import {z} from 'zod'
 
 import {ServerError} from '../errors.js'
-import {writeFileAtomic} from '../nats/write-file.js'
+import {writeFileAtomic} from '../files/write-file.js'
 
 const annotations = z.record(z.string(), z.string()).default({})
 const actorSchema = z.object({

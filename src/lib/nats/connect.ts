@@ -2,7 +2,7 @@ import {connect, type ConnectionOptions, type NatsConnection} from '@nats-io/tra
 
 import {ConnectionError} from '../errors.js'
 import {authenticator} from './creds.js'
-import {expandHome} from './paths.js'
+import {expandHome} from '../files/paths.js'
 import type {ConnectSpec} from './spec.js'
 
 export interface OpenOptions {

@@ -2,8 +2,8 @@ import {readdir, readFile, rm} from 'node:fs/promises'
 import {join} from 'node:path'
 
 import {NotFoundError, ServerError, UsageError} from '../errors.js'
-import {configDir} from './paths.js'
-import {writeFileAtomic} from './write-file.js'
+import {configDir} from '../files/paths.js'
+import {writeFileAtomic} from '../files/write-file.js'
 
 /** natscli's context file: the fields used here; others are kept as they are. */
 export interface NatsContextFile {

@@ -5,7 +5,7 @@ import type {Authenticator} from '@nats-io/transport-node'
 import {ConnectionError, LatticeError} from '../errors.js'
 import {parseSeed, type SigningKey} from '../keys/nkey.js'
 import {decodeToken} from '../keys/token.js'
-import {expandHome} from './paths.js'
+import {expandHome} from '../files/paths.js'
 import type {Credentials} from './spec.js'
 
 /** A user's token and key, from a creds file's text; undefined when the text is not one. */

@@ -6,7 +6,7 @@ import {basename, dirname, join, resolve} from 'node:path'
 import type {Clock} from '../clock.js'
 import {UnsafeError} from '../errors.js'
 import {createKey, parseSeed} from '../keys/nkey.js'
-import {writeFileAtomic} from '../nats/write-file.js'
+import {writeFileAtomic} from '../files/write-file.js'
 import {
   embeddedFiles,
   embeddedFolder,

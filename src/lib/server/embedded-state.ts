@@ -4,8 +4,8 @@ import {join} from 'node:path'
 import {z} from 'zod'
 
 import {ServerError} from '../errors.js'
-import {stateDir} from '../nats/paths.js'
-import {writeFileAtomic} from '../nats/write-file.js'
+import {stateDir} from '../files/paths.js'
+import {writeFileAtomic} from '../files/write-file.js'
 
 const processSchema = z.object({pid: z.number(), startTime: z.string()})
 

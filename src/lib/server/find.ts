@@ -6,7 +6,7 @@ import {promisify} from 'node:util'
 
 import {systemClock} from '../clock.js'
 import {UsageError} from '../errors.js'
-import {cacheDir} from '../nats/paths.js'
+import {cacheDir} from '../files/paths.js'
 import {pinnedVersion, wheelVersion} from './pins.js'
 
 /** A nats-server that answered `-v`. */

@@ -1,6 +1,6 @@
 import type {Clock} from '../clock.js'
 import {userIssuerKey} from '../keys/store.js'
-import {configDir} from '../nats/paths.js'
+import {configDir} from '../files/paths.js'
 import {checkContexts, removeContexts, selectIfNone, writeContexts} from './embedded-contexts.js'
 import {createEmbedded, removeEmbedded} from './embedded-create.js'
 import type {EmbeddedEvent} from './embedded-events.js'

@@ -3,7 +3,8 @@ import {fileURLToPath} from 'node:url'
 
 import {expect, test} from 'vitest'
 
-import {LatticeCommand, LocalCommand} from '../../../src/lib/cli/command.js'
+import type {LatticeCommand} from '../../../src/lib/cli/command.js'
+import {LocalCommand} from '../../../src/lib/cli/command.js'
 import {commandTable} from '../../../src/lib/cli/table.js'
 
 const manifest = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
