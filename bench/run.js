@@ -1,0 +1,14 @@
+import {existsSync} from 'node:fs'
+import {registerHooks} from 'node:module'
+import {fileURLToPath} from 'node:url'
+
+// Measurements are TypeScript and use the tests' servers; Node strips the types but takes `.js` in an import at its word.
+registerHooks({
+  resolve: (specifier, context, next) => {
+    if (!specifier.startsWith('.') || !specifier.endsWith('.js')) return next(specifier, context)
+    const source = specifier.replace(/\.js$/, '.ts')
+    return next(existsSync(fileURLToPath(new URL(source, context.parentURL))) ? source : specifier, context)
+  },
+})
+
+await import('./run.ts')
