@@ -20,10 +20,19 @@ export class Serving {
       callback: (error, msg) => {
         // A refused subscription shows in the log of the server; there is no message to answer.
         if (error !== null) return
-        const running = Promise.resolve(answer(msg)).finally(() => this.#running.delete(running))
+        const running = this.#answer(msg, answer).finally(() => this.#running.delete(running))
         this.#running.add(running)
       },
     })
+  }
+
+  /** An answer that finds the connection closed is lost, as the question is for whoever asked. */
+  async #answer(msg: Msg, answer: (msg: Msg) => Promise<void> | void): Promise<void> {
+    try {
+      await answer(msg)
+    } catch (error) {
+      if (!this.#nc.isClosed()) throw error
+    }
   }
 
   /** Resolves when no further message can arrive; those that did are still being answered. */
