@@ -8,6 +8,6 @@ if (major < 22 || (major === 22 && minor < 13)) {
   process.exitCode = 1
 } else {
   module.enableCompileCache?.()
-  const {main} = await import('../dist/lib/cli/main.js')
+  const {main} = await import('../dist/program/main.js')
   await main(process.argv.slice(2), fileURLToPath(new URL('..', import.meta.url)))
 }

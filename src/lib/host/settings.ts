@@ -1,9 +1,11 @@
 import {readFile, stat} from 'node:fs/promises'
 import {availableParallelism} from 'node:os'
+import {join} from 'node:path'
 
 import {ConnectionError, UsageError} from '../errors.js'
 import {createKey, isPublicKey} from '../keys/nkey.js'
 import {readSeedFile} from '../nats/creds.js'
+import {packageFolder} from '../files/package.js'
 import {expandHome} from '../files/paths.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import type {HostOptions} from './host.js'
@@ -47,7 +49,7 @@ export async function readHostOptions(spec: ConnectSpec, settings: HostSettings)
 
 /** Of this program, as its package says. */
 async function packageVersion(): Promise<string> {
-  const text = await readFile(new URL('../../../package.json', import.meta.url), 'utf8')
+  const text = await readFile(join(packageFolder(), 'package.json'), 'utf8')
   return (JSON.parse(text) as {version: string}).version
 }
 

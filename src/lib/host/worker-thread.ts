@@ -1,4 +1,7 @@
+import {join} from 'node:path'
 import {MessageChannel, Worker} from 'node:worker_threads'
+
+import {packageFolder} from '../files/package.js'
 
 import type {GuestOutcome, OutgoingCall, OutgoingReply} from './guest.js'
 import type {CompiledModule} from './webassembly.js'
@@ -28,7 +31,7 @@ export class WorkerThread {
     const flag = new Int32Array(new SharedArrayBuffer(4))
     const workerData: WorkerInput = {module, replies: far, flag}
     this.#host = host
-    this.#worker = new Worker(workerUrl(), {workerData, transferList: [far], resourceLimits, env: {}, execArgv: []})
+    this.#worker = new Worker(workerFile(), {workerData, transferList: [far], resourceLimits, env: {}, execArgv: []})
     this.#reply = (reply) => {
       near.postMessage(reply, reply.kind === 'answer' ? [reply.payload.buffer as ArrayBuffer] : [])
       Atomics.store(flag, 0, 1)
@@ -102,10 +105,9 @@ export class WorkerThread {
   }
 }
 
-/** The compiled worker: a thread cannot run TypeScript, which is where this file is when tests import it. */
-function workerUrl(): URL {
-  const source = import.meta.url.endsWith('.ts')
-  return new URL(source ? '../../../dist/lib/host/worker.js' : './worker.js', import.meta.url)
+/** The built worker, also for sources under test: a thread cannot run TypeScript that imports `.js`. */
+function workerFile(): string {
+  return join(packageFolder(), 'dist', 'program', 'worker.js')
 }
 
 function failureText(error: NodeJS.ErrnoException): string {

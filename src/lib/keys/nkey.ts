@@ -143,7 +143,8 @@ function decode(text: string): Buffer | undefined {
   }
   if (bytes.length < 3) return undefined
   const body = Buffer.from(bytes.slice(0, -2))
-  const checksum = bytes.at(-2) | (bytes.at(-1) << 8)
+  const [low, high] = bytes.slice(-2) as [number, number]
+  const checksum = low | (high << 8)
   return crc16(body) === checksum && encode(body) === text ? body : undefined
 }
 

@@ -1,9 +1,10 @@
-import {fileURLToPath} from 'node:url'
+import {join} from 'node:path'
 
 import {z} from 'zod'
 
 import type {Clock} from '../clock.js'
 import {ServerError} from '../errors.js'
+import {packageFolder} from '../files/package.js'
 import {openConnection} from '../nats/connect.js'
 import {requestMany} from '../nats/request.js'
 import type {ConnectSpec} from '../nats/spec.js'
@@ -29,7 +30,7 @@ export interface HostsStart {
   readonly program?: readonly [file: string, ...args: string[]]
 }
 
-const thisProgram = fileURLToPath(new URL('../../../bin/run.js', import.meta.url))
+const thisProgram = join(packageFolder(), 'bin', 'run.js')
 
 /** The identity of a host's process; undefined when it was never started. */
 export function hostProcess({pid, startTime}: EmbeddedHost): ProcessIdentity | undefined {
