@@ -8,10 +8,10 @@ import {formatAge} from './time.js'
 
 /** What a route command did: before and after of each version, on which servers, and how to take it back. */
 export function routeChangeView(change: RouteChange, options: TableOptions): string {
-  const {entity, lattice, context, reason, undo, mapping, dryRun} = change
+  const {lattice, context, reason, undo, mapping, dryRun} = change
   const where = `lattice '${lattice}'${context === undefined ? '' : `, context '${context}'`}`
   const lines = [
-    `${headline(change)} '${entity}' in ${where}`,
+    `${headline(change)} in ${where}`,
     ...(change.legs.length === 0 && (change.previous?.length ?? 0) === 0 ? [] : [legsTable(change, options)]),
     reason === undefined ? undefined : clean(reason),
     serversLine(change),
@@ -74,11 +74,12 @@ export function formatLegs(legs: readonly Leg[] | undefined | null): string {
   return legs.length === 0 ? 'none' : legs.map(({version, weight}) => `${version} ${weight} %`).join(', ')
 }
 
-function headline({dryRun, changed, legs}: RouteChange): string {
-  const what = legs.length === 0 ? 'no mapping of' : 'route of'
-  if (!changed) return `Nothing to change: the ${what}`
-  if (dryRun) return `Would change the ${legs.length === 0 ? 'route (to no mapping) of' : 'route of'}`
-  return legs.length === 0 ? 'Cleared the route of' : 'Changed the route of'
+function headline({dryRun, changed, legs, entity}: RouteChange): string {
+  const name = `'${clean(entity)}'`
+  if (!changed)
+    return legs.length === 0 ? `Nothing to change: ${name} has no mapping` : `Nothing to change: the route of ${name}`
+  if (legs.length === 0) return dryRun ? `Would clear the route of ${name}` : `Cleared the route of ${name}`
+  return dryRun ? `Would change the route of ${name}` : `Changed the route of ${name}`
 }
 
 function legsTable({previous, legs}: RouteChange, options: TableOptions): string {

@@ -44,18 +44,23 @@ export async function changeRoute(session: Session, wanted: WantedRoute, options
   const plan = await planChange(session, wanted, options)
   if (isDone(plan, session.view)) {
     const revision = wanted.stored?.revision
-    return changeResult(session, plan, {
-      changed: false,
-      outcomes: presentServers(session.view),
-      ...(revision && {revision}),
-    })
+    const outcomes = presentServers(session.view)
+    return changeResult(session, plan, {changed: false, outcomes, ...(revision && {revision})})
   }
+  const warned = warnExporter(plan, session.view)
   if (options.dryRun) {
     const outcomes = presentServers(session.view)
-    return changeResult(session, plan, {changed: true, outcomes, record: applyingRecord(session, plan)})
+    return changeResult(session, warned, {changed: true, outcomes, record: applyingRecord(session, warned)})
   }
   await using lease = await takeLease(session, wanted)
-  return await applyPlan(session, plan, lease)
+  return await applyPlan(session, warned, lease)
+}
+
+/** Every push of an exporting account, whatever it changes, drops the replies that other accounts wait for. */
+function warnExporter(plan: ChangePlan, {token}: AccountView): ChangePlan {
+  if (!token.exportsServices) return plan
+  const warning = 'The account exports services: calls of other accounts that are in flight at the change are lost.'
+  return {...plan, warnings: [...plan.warnings, warning]}
 }
 
 /** Decides what would be written and throws what speaks against it: drift, guards, legs that nobody serves. */

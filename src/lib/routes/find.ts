@@ -23,13 +23,14 @@ export async function knownEntities(deps: RouteDeps, refs: readonly (EntityRef |
   return {lattice: deps.spec.lattice, entities: withKeys(entities, refs)}
 }
 
-/** Everything that runs and every route that is recorded. */
+/** Everything that runs and every route that is recorded; a record that nobody can read, or of a key not its own, is none. */
 export async function knownRoutes(
   deps: RouteDeps,
   store: RouteStore,
   ref: EntityRef | undefined,
 ): Promise<KnownRoutes> {
-  const [{entities}, routes] = await Promise.all([discoverQuickly(deps), store.list()])
+  const [{entities}, stored] = await Promise.all([discoverQuickly(deps), store.list({readable: true})])
+  const routes = stored.filter(isOfItsKey)
   const recorded = routes.map(entityOfRecord).filter((entity) => !entities.some((known) => sameEntity(known, entity)))
   return {lattice: deps.spec.lattice, entities: withKeys([...entities, ...recorded], [ref]), routes}
 }
@@ -80,6 +81,13 @@ async function discoverQuickly({control, spec, system}: RouteDeps): Promise<Disc
 function entityOfRecord({record}: StoredRoute): Entity {
   const {kind, key, name, link} = record
   return {kind, key, name, ...(link === undefined ? {} : {link}), instances: []}
+}
+
+/** Records are proposals: whoever may write them must not make up entities. */
+function isOfItsKey(stored: StoredRoute): boolean {
+  const {kind, key, link} = stored.record
+  const named = isPublicKey(key, kind === 'actor' ? 'M' : 'V') && (link === undefined || /^[A-Za-z0-9_-]+$/.test(link))
+  return named && routeKey(entityOfRecord(stored)) === stored.key
 }
 
 function sameEntity(left: Entity, right: Entity): boolean {

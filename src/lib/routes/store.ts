@@ -32,9 +32,17 @@ export class RouteStore {
     return Promise.resolve(new RouteStore(nc, spec, spec.lattice))
   }
 
-  /** All records, sorted by key. */
-  async list(): Promise<StoredRoute[]> {
-    return (await orWithoutBucket(this.#bucket.list(), [])).map(readRoute)
+  /** All records, sorted by key; one that fits no schema is a ServerError, or left out with `readable`. */
+  async list({readable = false}: {readonly readable?: boolean} = {}): Promise<StoredRoute[]> {
+    const entries = await orWithoutBucket(this.#bucket.list(), [])
+    return entries.flatMap((entry) => {
+      try {
+        return [readRoute(entry)]
+      } catch (error) {
+        if (readable) return []
+        throw error
+      }
+    })
   }
 
   /** The record of one key (routeKey), undefined when there is none. */

@@ -30,7 +30,8 @@ export async function undoRoute(
   const stored = routeOf(entity, known)
   if (stored === undefined) throw new NoRouteError(entity, lattice)
   const legs = options.to === undefined ? stored.record.replaced : await legsAt(session, entity, stored, options.to)
-  const wanted = {strategy: 'undo', entity, stored} as const
+  const explicit = ref === undefined ? {explicit: `lattice route undo ${entityName(entity)}`} : {}
+  const wanted = {strategy: 'undo', entity, stored, ...explicit} as const
   if (legs.length > 0) return changeRoute(session, {...wanted, legs}, options)
   const command = `lattice route undo ${entityName(entity)}${options.to === undefined ? '' : ` --to ${options.to}`}`
   return changeRoute(
@@ -50,7 +51,12 @@ export async function clearRoute(
   const entity = requireRouted(ref, known, 'clear')
   const command = `lattice route clear ${entityName(entity)}`
   const unmapped = await planUnmapped(session, entity, {share: options.share ?? false, command})
-  return changeRoute(session, {strategy: 'clear', entity, stored: routeOf(entity, known), ...unmapped}, options)
+  const explicit = ref === undefined ? {explicit: command} : {}
+  return changeRoute(
+    session,
+    {strategy: 'clear', entity, stored: routeOf(entity, known), ...explicit, ...unmapped},
+    options,
+  )
 }
 
 async function legsAt({store}: Session, entity: Entity, {key}: StoredRoute, revision: number): Promise<readonly Leg[]> {

@@ -67,7 +67,7 @@ describe('route clear', () => {
     )
     const {stdout} = await lattice.run(RouteClear)
     expect(stdout).toContain("Cleared the route of 'echo'")
-    expect((await lattice.run(RouteClear, 'echo')).stdout).toContain("Nothing to change: the no mapping of 'echo'")
+    expect((await lattice.run(RouteClear, 'echo')).stdout).toContain("Nothing to change: 'echo' has no mapping")
     expect((await lattice.run(RouteLs, '--json')).json()).toEqual([])
   })
 
