@@ -6,6 +6,7 @@ import {decodeToken, encodeToken} from '../../../src/lib/keys/token.js'
 import {actorEntity, entityUrl, rpcQueue, rpcSubject} from '../../../src/lib/rpc/address.js'
 import {invocationHash, refusalOf, signClaims, type Vouched} from '../../../src/lib/rpc/antiforgery.js'
 import type {Invocation} from '../../../src/lib/rpc/invocation.js'
+import {legAddress, legQueueGroup, sourceOf} from '../../../src/lib/routing/source.js'
 
 const actor = 'MAIJUKJUS4RWH3KQPKDEFXSN35TS3SV5ENKAKLKV6K2FCRRZF6PMARO2'
 const provider = 'VBXTCLK6EXHDADHJ3WIZUHYAAMR5FT2JZHXSU2Q4VVYA65E4MRQWC3NE'
@@ -114,4 +115,18 @@ describe('which calls are refused', () => {
       {numRuns: 50},
     )
   })
+})
+
+test('calls go where routes send them: both name one address', () => {
+  const versions = fc.string({minLength: 1, maxLength: 20})
+  fc.assert(
+    fc.property(versions, (version) => {
+      const link = 'default'
+      const linked = {kind: 'provider', key: provider, link} as const
+      expect(rpcSubject('l', actorEntity(actor), version)).toBe(legAddress('l', {kind: 'actor', key: actor}, version))
+      expect(rpcSubject('l', keyValue, version)).toBe(legAddress('l', linked, version))
+      expect(rpcSubject('l', keyValue)).toBe(sourceOf('l', linked))
+      expect(rpcQueue(provider, '')).toBe(legQueueGroup('l', linked, version))
+    }),
+  )
 })
