@@ -47,7 +47,7 @@ unless it starts --dark (a route gives it weight later) or is told to --share.`
       signal: this.signal(),
     })
 
-    this.log(startView(result))
+    this.log(startView(result, (text) => this.line(text)))
     return result
   }
 }

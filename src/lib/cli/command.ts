@@ -11,6 +11,7 @@ import {clean, jsonText} from '../output/text.js'
 import type {ChangeOptions} from '../entities/scale.js'
 import type {removeFlags} from './change-flags.js'
 import {durationFlag, latticeFlag} from './flags.js'
+import {inScope, type TypedScope} from './scope.js'
 import {interruptSignal} from './signals.js'
 
 const connection = 'CONNECTION'
@@ -120,8 +121,21 @@ type ChangeFlags = Interfaces.InferredFlags<typeof removeFlags>
 export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
   static override baseFlags = connectionFlags
 
+  #typed: TypedScope = {}
+
+  /** A line to paste that acts where this command does. */
+  protected line(text: string): string {
+    return inScope(text, this.#typed)
+  }
+
+  protected override catch(error: Error): Promise<void> {
+    reportFailure(error, this.jsonEnabled(), (line) => this.line(line))
+    return Promise.resolve()
+  }
+
   /** The connection that the flags, the environment and the contexts stand for. */
   protected spec(flags: Partial<ConnectionFlags>): Promise<ConnectSpec> {
+    this.#typed = flags
     return resolveSpec(
       {
         server: flags.server,
@@ -159,12 +173,17 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
   }
 }
 
-/** Prints a failure, as a person or a script reads it, and sets the exit code: the same one in both forms. */
-export function reportFailure(error: unknown, json: boolean): void {
+/**
+ * Prints a failure, as a person or a script reads it, and sets the exit code: the same one in both forms. `scoped` makes
+ * a suggested line act where the command did.
+ */
+export function reportFailure(error: unknown, json: boolean, scoped = (line: string): string => line): void {
   const oclifExit = (error as {oclif?: {exit?: number}}).oclif?.exit
   if (oclifExit === 0) return
   const known = asLatticeError(error)
-  const failure = describeFailure(known)
+  const described = describeFailure(known)
+  const suggestions = described.json.suggestions.map(scoped)
+  const failure = {...described, json: {...described.json, suggestions}}
   process.exitCode = failure.exit
   if (json) process.stdout.write(`${jsonText({error: failure.json}, 2)}\n`)
   else process.stderr.write(failureText(failure))

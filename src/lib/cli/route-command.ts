@@ -45,7 +45,12 @@ export const unmapFlags = {
 /** A command that changes a route: what it did, what it inferred, and what is worth a warning. */
 export abstract class RouteCommand extends LatticeCommand<RouteChange> {
   /** Shows a change; what a script should write out is told where scripts run. */
-  protected report(change: RouteChange): RouteChange {
+  protected report(done: RouteChange): RouteChange {
+    const change = {
+      ...done,
+      ...(done.undo === undefined ? {} : {undo: this.line(done.undo)}),
+      ...(done.inferred === undefined ? {} : {inferred: this.line(done.inferred)}),
+    }
     if (change.inferred !== undefined && isCi(process.env['CI'])) this.note(`In full: ${change.inferred}`)
     for (const warning of change.warnings ?? []) this.warn(warning)
     this.log(routeChangeView(change, {terminal: this.terminal}))

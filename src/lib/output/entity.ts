@@ -48,12 +48,15 @@ export function entityView(entity: Entity, options: TableOptions): string {
 }
 
 /** What a start did, in a line, and how to take it back. */
-export function startView({entity, version, host, count, dark, changed, dryRun, ref}: StartResult): string {
+export function startView(
+  {entity, version, host, count, dark, changed, dryRun, ref}: StartResult,
+  line = (text: string): string => text,
+): string {
   const what = clean(`${entity}${version === undefined ? '' : `@${version}`}`)
   const state = dark ? 'dark (no traffic until a route gives it weight)' : 'live'
   if (dryRun) return `Would start ${clean(ref)} as ${what} on host ${shortKey(host)}, count ${count}, ${state}.`
   if (!changed) return `${what} runs already on host ${shortKey(host)}, count ${count}.`
-  return `Started ${what} on host ${shortKey(host)}, count ${count}, ${state}.\nUndo: lattice stop ${what}`
+  return `Started ${what} on host ${shortKey(host)}, count ${count}, ${state}.\nUndo: ${line(`lattice stop ${what}`)}`
 }
 
 /** What a stop or a scale did, a line a host. */
