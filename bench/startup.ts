@@ -3,8 +3,8 @@ import {fileURLToPath} from 'node:url'
 
 import {connect} from '@nats-io/transport-node'
 
-import {startNatsServer} from '../test/support/nats-server.ts'
-import {median, milliseconds, percentile} from './stats.ts'
+import {startNatsServer} from '../test/support/nats-server.js'
+import {median, milliseconds, percentile} from './stats.js'
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 21)
 const lattice = fileURLToPath(new URL('../bin/run.js', import.meta.url))
