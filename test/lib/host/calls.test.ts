@@ -117,7 +117,7 @@ describe('an actor that goes wrong loses its call and nothing else', () => {
   })
 
   test('it loops past its deadline, while others are answered', async () => {
-    await using host = await startProbe({rpcTimeoutMs: 300})
+    await using host = await startProbe({rpcTimeoutMs: 1500})
     const looping = call(host, 'Probe.Loop').catch((error: unknown) => error)
     expect(Buffer.from(await call(host, 'Probe.Echo', 'meanwhile')).toString()).toBe('meanwhile')
     expect(await looping).toMatchObject({reason: deadlineText})
