@@ -30,7 +30,8 @@ export interface StartResult {
   readonly version?: Version
   readonly host: string
   readonly ref: string
-  readonly count: number
+  /** Actors only. */
+  readonly count?: number
   readonly dark: boolean
   readonly lattice: string
   readonly changed: boolean
@@ -186,7 +187,7 @@ function startResult(
     ...(version === undefined ? {} : {version}),
     host: host.id,
     ref,
-    count: options.count,
+    ...(artifact.kind === 'actor' ? {count: options.count} : {}),
     dark: options.dark,
     lattice: control.lattice,
     changed,

@@ -54,9 +54,10 @@ export function startView(
 ): string {
   const what = clean(`${entity}${version === undefined ? '' : `@${version}`}`)
   const state = dark ? 'dark (no traffic until a route gives it weight)' : 'live'
-  if (dryRun) return `Would start ${clean(ref)} as ${what} on host ${shortKey(host)}, count ${count}, ${state}.`
-  if (!changed) return `${what} runs already on host ${shortKey(host)}, count ${count}.`
-  return `Started ${what} on host ${shortKey(host)}, count ${count}, ${state}.\nUndo: ${line(`lattice stop ${what}`)}`
+  const how = count === undefined ? '' : `, count ${count}`
+  if (dryRun) return `Would start ${clean(ref)} as ${what} on host ${shortKey(host)}${how}, ${state}.`
+  if (!changed) return `${what} runs already on host ${shortKey(host)}${how}.`
+  return `Started ${what} on host ${shortKey(host)}${how}, ${state}.\nUndo: ${line(`lattice stop ${what}`)}`
 }
 
 /** What a stop or a scale did, a line a host. */
