@@ -23,6 +23,7 @@ import {
   NotLiveError,
   OvertakenError,
   RefusedPushError,
+  SilentServersError,
   UnknownOutcomeError,
 } from './failure.js'
 import {AccountLease} from './lease.js'
@@ -153,7 +154,9 @@ async function sendAndVerify(
 ): Promise<{receipt: Receipt; verification: Verification}> {
   try {
     const receipt = await sendChange(driver, prepared)
-    return {receipt, verification: await verifyPush(driver, receipt, verifyWithinMs)}
+    const verification = await verifyPush(driver, receipt, verifyWithinMs)
+    if (verification.outcomes.every(({outcome}) => outcome === 'missing')) throw new SilentServersError()
+    return {receipt, verification}
   } catch (error) {
     // The record stays `applying`: the next command finds out what is live and goes on from there.
     throw error instanceof LatticeError ? new UnknownOutcomeError(wanted.entity, error) : error

@@ -48,6 +48,13 @@ export class RefusedPushError extends ServerError {
   }
 }
 
+/** No server answered when the change was to be verified. */
+export class SilentServersError extends TimeoutError {
+  constructor() {
+    super('No server answered after the push.')
+  }
+}
+
 /** The push was sent and what became of it could not be found out. */
 export class UnknownOutcomeError extends TimeoutError {
   constructor(entity: Entity, cause: Error) {

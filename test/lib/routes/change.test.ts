@@ -2,6 +2,7 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
 import {readAccount} from '../../../src/lib/apply/account-state.js'
 import {prepareChange, sendChange, type JwtDriver} from '../../../src/lib/apply/account-jwt.js'
+import {Bucket} from '../../../src/lib/cache/bucket.js'
 import {systemClock} from '../../../src/lib/clock.js'
 import {parseVersion} from '../../../src/lib/entity/version.js'
 import {mappingDigest} from '../../../src/lib/routing/plan.js'
@@ -276,4 +277,40 @@ describe('a change that died', () => {
     expect((await routes.show(ref)).state).toBe('current')
     expect((await routes.undo(ref)).legs).toEqual(record.legs)
   })
+
+  test('whose servers fall silent right after the push leaves its outcome unknown, and the next one heals it', async () => {
+    await using own = await startOperatorServer()
+    const lattice = 'silent'
+    const {entity, ref} = testActor()
+    {
+      await using opened = await openRoutes({...own.spec(lattice), timeoutMs: 1000})
+      for (const version of versions) serveVersion(opened.connection, {lattice, entity, version})
+      await opened.connection.flush()
+      await opened.routes.split(seventyThirty, {entity: ref, versions})
+      await using peer = await openRoutes(own.spec(lattice))
+      // Stopped as by a debugger: it takes the push into its socket and answers nobody.
+      const frozen = new Promise<void>((resolve) => {
+        peer.system.connection.subscribe('$SYS.REQ.CLAIMS.UPDATE', {
+          callback: () => {
+            process.kill(own.pid, 'SIGSTOP')
+            resolve()
+          },
+        })
+      })
+      await peer.system.connection.flush()
+      const failure = opened.routes.split(thirtySeventy, {entity: ref, versions}).catch((error: unknown) => error)
+      await frozen
+      expect(await failure).toMatchObject({kind: 'timeout'})
+      process.kill(own.pid, 'SIGCONT')
+    }
+    await using opened = await openRoutes(own.spec(lattice))
+    // The dead command's lease runs out in seconds; that it is taken over then is tested with the lease.
+    const lease = {holder: 'the dead one', deadline: new Date(0).toISOString()}
+    await Bucket.at(opened.connection, 'LATTICEACCOUNT', {}).put('mappings', Buffer.from(JSON.stringify(lease)))
+    for (const version of versions) serveVersion(opened.connection, {lattice, entity, version})
+    await opened.connection.flush()
+    expect((await opened.routes.show(ref)).state).toBe('interrupted')
+    expect((await opened.routes.split(thirtySeventy, {entity: ref, versions})).legs[0]?.weight).toBe(30)
+    expect((await opened.routes.show(ref)).state).toBe('current')
+  }, 40_000)
 })
