@@ -15,7 +15,7 @@ beforeAll(async () => {
   story = await startStory()
   await story.cli.ok('start', echoModule('1.0.0'))
   await story.cli.ok('start', echoModule('2.0.0'), '--dark')
-  load = new Load({address: await story.serveHttp(), rate: 400, most: 64, timeoutMs: 10_000})
+  load = new Load({address: await story.serveHttp(), rate: 200, most: 64, timeoutMs: 10_000})
 })
 
 afterAll(async () => {

@@ -1,4 +1,4 @@
-import {spawn} from 'node:child_process'
+import {spawn, type ChildProcess} from 'node:child_process'
 import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
@@ -80,7 +80,7 @@ export async function runToEnd(
   file: string,
   argv: readonly string[],
   env: Readonly<Record<string, string>>,
-  {withinMs = 30_000, onStart}: {withinMs?: number; onStart?: (pid: number) => void} = {},
+  {withinMs = 30_000, onStart}: {withinMs?: number; onStart?: (child: ChildProcess) => void} = {},
 ): Promise<Ended> {
   const started = performance.now()
   const child = spawn(file, [...argv], {
@@ -93,7 +93,7 @@ export async function runToEnd(
     child.once('error', reject)
     child.once('close', resolve)
   })
-  if (child.pid !== undefined) onStart?.(child.pid)
+  onStart?.(child)
   const [stdout, stderr, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), exit])
   const tookMs = performance.now() - started
   return {stdout, stderr, exitCode, tookMs, json: () => JSON.parse(stdout) as unknown}
