@@ -26,12 +26,19 @@ export async function run(
   const before = new Map(Object.keys(env).map((name) => [name, process.env[name]]))
   setEnvironment(Object.entries(env))
   process.exitCode = undefined
+  const signals = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((name) => [name, process.listeners(name)] as const)
   try {
     const {stdout, stderr} = await captureOutput(() => new command([...argv], new TableConfig({root})).execute())
     return {stdout, stderr, exitCode: exitCodeNow(), json: () => JSON.parse(stdout) as unknown}
   } finally {
     process.exitCode = undefined
     setEnvironment(before)
+    // A command listens for signals until its process ends, and this process goes on.
+    for (const [name, listeners] of signals) {
+      for (const listener of process.listeners(name)) {
+        if (!listeners.includes(listener)) process.removeListener(name, listener)
+      }
+    }
   }
 }
 

@@ -194,7 +194,8 @@ export function reportFailure(error: unknown, json: boolean, scoped = (line: str
 
 /** oclif's own errors are about arguments: what stands on the lines after a colon belongs to the sentence. */
 function asLatticeError(error: unknown): unknown {
-  if (error instanceof LatticeError || !(error instanceof Error) || !('oclif' in error)) return error
+  if (error instanceof LatticeError) return withoutFrame(error)
+  if (!(error instanceof Error) || !('oclif' in error)) return error
   const lines = error.message.split('\n').map((line) => line.trim())
   const [first = '', ...rest] = lines.filter((line) => line !== '' && line !== 'See more help with --help')
   const reasons = rest.map((line) => line.replace(/\.$/, ''))
@@ -202,6 +203,13 @@ function asLatticeError(error: unknown): unknown {
     ? reasons.join('; ')
     : [first.replace(/\.$/, ''), ...reasons].join(' ')
   return new UsageError(/[.?!]$/.test(sentence) ? sentence : `${sentence}.`, {suggestions: ['Run it with --help.']})
+}
+
+/** oclif writes around the sentence of an error that the parser of a flag or an argument throws. */
+function withoutFrame(error: LatticeError): LatticeError {
+  const framed = /^Parsing \S+ \n\t([^]*?)\nSee more help with --help$/.exec(error.message)
+  if (framed !== null) error.message = framed[1]!
+  return error
 }
 
 function failureText({json}: FailureDescription): string {

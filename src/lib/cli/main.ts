@@ -4,8 +4,26 @@ import {UsageError} from '../errors.js'
 import {reportFailure} from './command.js'
 import {commandTable} from './table.js'
 
-/** Runs one command line; the exit code is left in `process.exitCode`. */
+/**
+ * Runs one command line and sets the exit code. After a failure the process ends at once: the NATS client cannot close a
+ * socket on which no server ever spoke, and that would keep it alive for as long as the other side likes.
+ */
 export async function main(argv: readonly string[], root: string): Promise<void> {
+  await runCommandLine(argv, root)
+  if (process.exitCode === undefined || process.exitCode === 0) return
+  await Promise.all([process.stdout, process.stderr].map(flush))
+  process.exit()
+}
+
+/** Resolves when everything written is with the reader, or the reader has gone. */
+function flush(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('error', () => resolve())
+    stream.write('', () => resolve())
+  })
+}
+
+async function runCommandLine(argv: readonly string[], root: string): Promise<void> {
   try {
     const found = findCommand(argv)
     if (argv[0] === 'help') await runAny([...argv.slice(1), '--help'], root)

@@ -1,4 +1,4 @@
-import {createInbox, type Msg, type NatsConnection} from '@nats-io/transport-node'
+import {createInbox, type Msg, type NatsConnection, type Subscription} from '@nats-io/transport-node'
 
 import {ConnectionError, NotFoundError, ServerError, TimeoutError} from '../errors.js'
 
@@ -68,29 +68,30 @@ export function requestMany(
 ): Promise<Msg[]> {
   return new Promise((resolve, reject) => {
     const replies: Msg[] = []
-    let stall: NodeJS.Timeout | undefined
-    const inbox = createInbox(inboxPrefix(nc))
+    let [total, stall]: (NodeJS.Timeout | undefined)[] = []
+    let subscription: Subscription | undefined
     const finish = (error?: Error): void => {
       clearTimeout(total)
       clearTimeout(stall)
-      subscription.unsubscribe()
+      subscription?.unsubscribe()
       if (error === undefined) resolve(replies)
       else reject(error)
     }
-    const total = setTimeout(finish, timeoutMs)
-    const subscription = nc.subscribe(inbox, {
-      callback: (error, msg) => {
-        if (error !== null) return finish(requestFailure(error, subject, timeoutMs))
-        if (msg.headers?.code === 503 && msg.data.length === 0) return finish()
-        replies.push(msg)
-        if (typeof expect === 'function' ? expect(replies) : replies.length === expect) return finish()
-        if (stallMs === undefined) return
-        clearTimeout(stall)
-        stall = setTimeout(finish, stallMs)
-      },
-    })
+    const inbox = createInbox(inboxPrefix(nc))
     try {
+      subscription = nc.subscribe(inbox, {
+        callback: (error, msg) => {
+          if (error !== null) return finish(requestFailure(error, subject, timeoutMs))
+          if (msg.headers?.code === 503 && msg.data.length === 0) return finish()
+          replies.push(msg)
+          if (typeof expect === 'function' ? expect(replies) : replies.length === expect) return finish()
+          if (stallMs === undefined) return
+          clearTimeout(stall)
+          stall = setTimeout(finish, stallMs)
+        },
+      })
       nc.publish(subject, payload, {reply: inbox})
+      total = setTimeout(finish, timeoutMs)
     } catch (error) {
       finish(requestFailure(error, subject, timeoutMs))
     }
