@@ -44,7 +44,7 @@ export default class Scale extends LatticeCommand<ScaleResult> {
       share: flags.share,
     })
 
-    this.log(scaleView(result))
+    this.log(scaleView(result, (text) => this.line(text)))
     return result
   }
 }

@@ -42,6 +42,7 @@ unless it starts --dark (a route gives it weight later) or is told to --share.`
     const result = await startArtifact(await lattice.control(), args.artifact, {
       ...flags,
       dryRun: flags['dry-run'],
+      context: lattice.spec.context,
       timeoutMs: lattice.spec.timeoutMs,
       clock: this.clock,
       signal: this.signal(),

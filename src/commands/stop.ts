@@ -31,7 +31,7 @@ export default class Stop extends LatticeCommand<ScaleResult> {
 
     const result = await stopEntity(await lattice.control(), ref, this.changeOptions(lattice, flags))
 
-    this.log(scaleView(result))
+    this.log(scaleView(result, (text) => this.line(text)))
     return result
   }
 }

@@ -15,6 +15,7 @@ export const removeFlags = {
   'all-versions': Flags.boolean({default: false, summary: 'Mean every version that runs.'}),
   allow: Flags.string({
     multiple: true,
+    multipleNonGreedy: true,
     options: ['in-use'],
     default: [],
     summary: 'Allow one thing that is refused otherwise; "in-use": take away a version that has traffic.',

@@ -161,6 +161,7 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
   protected changeOptions(lattice: Lattice, flags: ChangeFlags): ChangeOptions {
     return {
       host: flags.host,
+      context: lattice.spec.context,
       allVersions: flags['all-versions'],
       allowInUse: flags.allow.includes('in-use'),
       dryRun: flags['dry-run'],

@@ -7,7 +7,7 @@ import {entityName} from '../entity/require.js'
 import {requireEntity} from '../entity/require.js'
 import {resolveEntity} from '../entity/resolve.js'
 import type {Version} from '../entity/version.js'
-import {NotFoundError, UnsafeError, UsageError} from '../errors.js'
+import {LatticeError, NotFoundError, PartialError, UnsafeError, UsageError} from '../errors.js'
 import type {RouteRecord} from '../records/route.js'
 import {requireHost, targetInstances} from './find.js'
 import {AmbiguousVersionError, refuseWeighted} from './refusals.js'
@@ -23,6 +23,8 @@ export interface ChangeOptions {
   readonly timeoutMs: number
   readonly clock: Clock
   readonly signal: AbortSignal
+  /** Name of the context, for the result. */
+  readonly context?: string | undefined
   /** The route of an entity, if it has one. */
   readonly routeOf: (entity: Entity) => Promise<RouteRecord | undefined>
 }
@@ -40,7 +42,10 @@ export interface ScaleResult {
   /** Absent when nothing of it runs any more. */
   readonly key?: string
   readonly lattice: string
+  readonly context?: string
   readonly changes: readonly InstanceChange[]
+  /** Lines that put back what was before. */
+  readonly undo: readonly string[]
   readonly changed: boolean
   readonly dryRun: boolean
 }
@@ -72,7 +77,7 @@ async function changeInstances(control: ControlClient, ref: EntityRef, wish: Wis
   const {count, share} = wish
   const discovery = await discover(control)
   const stopped = count === 0 ? await stoppedAlready(control, ref, discovery) : undefined
-  if (stopped !== undefined) return scaleResult(control, stopped, [], {changed: false, dryRun: wish.dryRun})
+  if (stopped !== undefined) return scaleResult(control, wish, {entity: stopped, changes: [], undo: [], changed: false})
   const entity = requireEntity(ref, discovery.entities, control.lattice)
   const host = wish.host === undefined ? undefined : requireHost(wish.host, discovery).id
   const targets = targetInstances(entity, ref, host)
@@ -82,16 +87,59 @@ async function changeInstances(control: ControlClient, ref: EntityRef, wish: Wis
   if (count === 0) refuseWeighted(entity, targets, {record: await wish.routeOf(entity), allowed: wish.allowInUse})
   else refuseUnscalable(entity, targets, share)
   const wanted = targets.filter((instance) => instance.count !== count || (share && instance.dark))
-  if (!wish.dryRun) {
-    for (const instance of wanted) await send(control, entity, instance, {count, share, hosts: discovery.hosts})
-    if (wish.wait) await awaitCounts(control, entity, wanted, wish)
-  }
-  const changes = targets.map((instance) => changeOf(instance, count))
-  return scaleResult(control, entityName(entity), changes, {
-    changed: wanted.length > 0,
-    dryRun: wish.dryRun,
+  if (!wish.dryRun) await sendAll(control, entity, wanted, {...wish, hosts: discovery.hosts})
+  return scaleResult(control, wish, {
+    entity: entityName(entity),
     key: entity.key,
+    changes: targets.map((instance) => changeOf(instance, count)),
+    undo: wanted.map((instance) => undoLine(entity, instance, wish)),
+    changed: wanted.length > 0,
   })
+}
+
+/** A host that fails after another one did its part leaves a state that must be told. */
+async function sendAll(
+  control: ControlClient,
+  entity: Entity,
+  wanted: readonly Instance[],
+  wish: Wish & {readonly hosts: readonly HostPing[]},
+): Promise<void> {
+  for (const [index, instance] of wanted.entries()) {
+    try {
+      await send(control, entity, instance, wish)
+    } catch (error) {
+      if (index === 0 || !(error instanceof LatticeError)) throw error
+      throw new HalfDoneError(entity, wanted, index, error)
+    }
+  }
+  if (wish.wait) await awaitCounts(control, entity, wanted, wish)
+}
+
+class HalfDoneError extends PartialError {
+  constructor(entity: Entity, wanted: readonly Instance[], done: number, cause: LatticeError) {
+    super(`Of ${wanted.length} instances of '${entityName(entity)}' ${done} were changed, then: ${cause.message}`, {
+      suggestions: [`lattice entity inspect ${entityName(entity)}`],
+      details: {done: wanted.slice(0, done).map(where), left: wanted.slice(done).map(where)},
+      cause,
+    })
+  }
+}
+
+function where({version, host}: Instance): {version: string; host: string} {
+  return {version: version ?? '?', host}
+}
+
+/** What brings an instance back to how it was. */
+function undoLine(entity: Entity, {version, host, count, dark, imageRef}: Instance, {count: to, share}: Wish): string {
+  const name = entityName(entity)
+  if (to > 0) {
+    const light = share && dark ? '   (it stays live; stop and start it --dark to change that)' : ''
+    return `lattice scale ${name}${version === undefined ? '' : ` --version ${version}`} --count ${count} --host ${host}${light}`
+  }
+  const beside = entity.instances.some((other) => other.version !== version) ? ' --share' : ''
+  const link = entity.link === undefined || entity.link === 'default' ? '' : ` --link ${entity.link}`
+  const size = entity.kind === 'actor' ? ` --count ${count}` : ''
+  return `lattice start ${imageRef ?? '<artifact>'}${size}${link} --host ${host}${dark ? ' --dark' : beside}`
 }
 
 /** Name of what a reference means when it was started once and does not run now: a stop that is repeated is no error. */
@@ -230,9 +278,8 @@ function changeOf({version, host, count: from}: Instance, to: number): InstanceC
 
 function scaleResult(
   control: ControlClient,
-  entity: string,
-  changes: readonly InstanceChange[],
-  {key, ...outcome}: {changed: boolean; dryRun: boolean; key?: string},
+  {dryRun, context}: Wish,
+  outcome: Omit<ScaleResult, 'lattice' | 'context' | 'dryRun'>,
 ): ScaleResult {
-  return {entity, ...(key === undefined ? {} : {key}), lattice: control.lattice, changes, ...outcome}
+  return {...outcome, lattice: control.lattice, ...(context === undefined ? {} : {context}), dryRun}
 }

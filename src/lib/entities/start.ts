@@ -2,7 +2,7 @@ import type {Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
 import type {HostInventory, HostPing} from '../control/dialect.js'
 import {discover, type Discovery} from '../control/discover.js'
-import {runningVersions, type Entity} from '../entity/entity.js'
+import {formatRef, runningVersions, type Entity} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
 import {AmbiguousError, NotFoundError, UnsafeError} from '../errors.js'
@@ -12,6 +12,8 @@ import {awaitInventory} from './wait.js'
 
 export interface StartOptions {
   readonly host?: string | undefined
+  /** Name of the context, for the result. */
+  readonly context?: string | undefined
   /** Greatest number of concurrent calls. */
   readonly count: number
   readonly link: string
@@ -34,6 +36,9 @@ export interface StartResult {
   readonly count?: number
   readonly dark: boolean
   readonly lattice: string
+  readonly context?: string
+  /** The line that takes it back; absent when nothing changed. */
+  readonly undo?: string
   readonly changed: boolean
   readonly dryRun: boolean
 }
@@ -190,7 +195,15 @@ function startResult(
     ...(artifact.kind === 'actor' ? {count: options.count} : {}),
     dark: options.dark,
     lattice: control.lattice,
+    ...(options.context === undefined ? {} : {context: options.context}),
+    ...(changed ? {undo: `lattice stop ${undoRef(artifact, options)} --host ${host.id}`} : {}),
     changed,
     dryRun: options.dryRun,
   }
+}
+
+/** What a stop would name: by key where the name could not be pasted. */
+function undoRef({kind, key, name, version, ref}: Artifact, {link}: StartOptions): string {
+  const plain = name !== undefined && /^[\w.-]+$/.test(name) ? name : (key ?? ref)
+  return formatRef({name: plain, ...(kind === 'provider' ? {link} : {}), ...(version === undefined ? {} : {version})})
 }

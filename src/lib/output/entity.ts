@@ -47,29 +47,36 @@ export function entityView(entity: Entity, options: TableOptions): string {
   return `${head}\n\n${instances}`
 }
 
-/** What a start did, in a line, and how to take it back. */
-export function startView(
-  {entity, version, host, count, dark, changed, dryRun, ref}: StartResult,
-  line = (text: string): string => text,
-): string {
+/** What a start did, in a line, and how to take it back; `line` makes a line fit to be pasted. */
+export function startView(result: StartResult, line = (text: string): string => text): string {
+  const {entity, version, host, count, dark, changed, dryRun, ref, undo} = result
   const what = clean(`${entity}${version === undefined ? '' : `@${version}`}`)
   const state = dark ? 'dark (no traffic until a route gives it weight)' : 'live'
-  const how = count === undefined ? '' : `, count ${count}`
-  if (dryRun) return `Would start ${clean(ref)} as ${what} on host ${shortKey(host)}${how}, ${state}.`
-  if (!changed) return `${what} runs already on host ${shortKey(host)}${how}.`
-  return `Started ${what} on host ${shortKey(host)}${how}, ${state}.\nUndo: ${line(`lattice stop ${what}`)}`
+  const how = `on host ${shortKey(host)} in ${place(result)}${count === undefined ? '' : `, count ${count}`}`
+  if (dryRun) return `Would start ${clean(ref)} as ${what} ${how}, ${state}.`
+  if (!changed) return `${what} runs already ${how}.`
+  return `Started ${what} ${how}, ${state}.${undo === undefined ? '' : `\nUndo: ${clean(line(undo))}`}`
 }
 
-/** What a stop or a scale did, a line a host. */
-export function scaleView({entity, changes, changed, dryRun}: ScaleResult): string {
+/** What a stop or a scale did, a line a host, and how to take it back. */
+export function scaleView(result: ScaleResult, line = (text: string): string => text): string {
+  const {entity, changes, changed, dryRun, undo} = result
+  if (!changed) {
+    return changes.length === 0
+      ? `${clean(entity)} does not run in ${place(result)}.`
+      : `Nothing to change in ${place(result)}.`
+  }
   const lines = changes.map(({version, host, from, to}) => {
     const what = clean(`${entity}${version === undefined ? '' : `@${version}`}`)
     const verb = to === 0 ? (dryRun ? 'Would stop' : 'Stopped') : dryRun ? 'Would scale' : 'Scaled'
     const span = to === 0 ? `(count was ${from})` : from === to ? `(count stays ${to})` : `from ${from} to ${to}`
-    return `${verb} ${what} on host ${shortKey(host)} ${span}`
+    return `${verb} ${what} on host ${shortKey(host)} in ${place(result)} ${span}`
   })
-  if (changed) return lines.join('\n')
-  return changes.length === 0 ? `${clean(entity)} does not run.` : 'Nothing to change.'
+  return [...lines, ...(dryRun ? [] : undo.map((text) => `Undo: ${clean(line(text))}`))].join('\n')
+}
+
+function place({lattice, context}: {readonly lattice: string; readonly context?: string}): string {
+  return `lattice '${lattice}'${context === undefined ? '' : ` (context '${clean(context)}')`}`
 }
 
 /** The answer of a call: text as it is, data as JSON. */
