@@ -8,7 +8,7 @@ import {LatticeError} from '../errors.js'
 import {actorEntity, isActorKey, rpcQueue, rpcSubject} from '../rpc/address.js'
 import {refusalOf} from '../rpc/antiforgery.js'
 import {decodeInvocation, type Invocation} from '../rpc/invocation.js'
-import {deadlineText, encodeResponse} from '../rpc/response.js'
+import {deadlineText, encodeResponseWithin} from '../rpc/response.js'
 import {callOut} from './actor-calls.js'
 import type {ActorArtifact} from './artifact.js'
 import type {HostContext} from './context.js'
@@ -112,9 +112,9 @@ export class RunningActor {
   }
 
   #serve(version?: Version): Serving {
-    const {nc, lattice} = this.#context
+    const {lattice} = this.#context
     const subject = rpcSubject(lattice, actorEntity(this.key), version)
-    return new Serving(nc, {subject, queue: rpcQueue(this.key, subject)}, (msg) => this.#answer(msg))
+    return new Serving(this.#context, {subject, queue: rpcQueue(this.key, subject)}, (msg) => this.#answer(msg))
   }
 
   async #answer(msg: Msg): Promise<void> {
@@ -147,19 +147,14 @@ export class RunningActor {
   #respond(msg: Msg, invocationId: string, {payload, error}: {payload?: Uint8Array; error?: string}): void {
     if (this.#context.nc.isClosed()) return
     const answer = payload ?? new Uint8Array()
-    const data = encodeResponse({
+    const response = {
       invocationId,
       msg: answer,
       contentLength: answer.length,
       instanceId: this.instanceId,
       ...(error === undefined ? {} : {error}),
-    })
-    const limit = this.#context.nc.info?.max_payload ?? Infinity
-    if (data.length <= limit) msg.respond(data)
-    else {
-      const tooLarge = `The answer has ${answer.length} bytes, and the server takes at most ${limit} in a message.`
-      this.#respond(msg, invocationId, {error: tooLarge})
     }
+    msg.respond(encodeResponseWithin(response, this.#context.nc.info?.max_payload ?? Infinity))
   }
 
   /** What a caller is told; a bug of ours is no business of theirs, and must not end the host. */

@@ -61,7 +61,7 @@ export class ControlServer {
   }
 
   #serve(subject: string, answer: (msg: Msg) => Promise<void> | void, queue?: string): Serving {
-    return new Serving(this.#context.nc, {subject, ...(queue === undefined ? {} : {queue})}, answer)
+    return new Serving(this.#context, {subject, ...(queue === undefined ? {} : {queue})}, answer)
   }
 
   #inventory(): object {

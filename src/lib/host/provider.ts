@@ -12,7 +12,7 @@ import {linkSchema, type LinkRecord} from '../records/link.js'
 import {rpcQueue, rpcSubject} from '../rpc/address.js'
 import {refusalOf} from '../rpc/antiforgery.js'
 import {decodeInvocation} from '../rpc/invocation.js'
-import {encodeResponse} from '../rpc/response.js'
+import {encodeResponseWithin} from '../rpc/response.js'
 import type {HostContext} from './context.js'
 import {HttpPorts} from './http-ports.js'
 import {Serving} from './serving.js'
@@ -115,19 +115,20 @@ export class RunningProvider {
   }
 
   #serve(subject: string, answer: (msg: Msg) => void, queue?: string): void {
-    this.#servings.push(new Serving(this.#context.nc, {subject, ...(queue === undefined ? {} : {queue})}, answer))
+    this.#servings.push(new Serving(this.#context, {subject, ...(queue === undefined ? {} : {queue})}, answer))
   }
 
   /** Actors are called by this provider and have nothing to ask of it. */
   #refuse(msg: Msg): void {
-    const {clusterIssuers} = this.#context
+    const {clusterIssuers, nc} = this.#context
     const invocation = readOr(() => decodeInvocation(msg.data))
     const policy = {clusterIssuers, targetKey: this.key, now: Date.now() / 1000}
     const error =
       invocation === undefined
         ? 'The message is no invocation.'
         : (refusalOf(invocation, policy) ?? `The provider has no operation '${invocation.operation}'.`)
-    msg.respond(encodeResponse({invocationId: invocation?.id ?? '', msg: nothing, contentLength: 0, error}))
+    const response = {invocationId: invocation?.id ?? '', msg: nothing, contentLength: 0, error}
+    msg.respond(encodeResponseWithin(response, nc.info?.max_payload ?? Infinity))
   }
 
   #onLink(msg: Msg, apply: (link: LinkRecord) => void): void {

@@ -1,21 +1,23 @@
-import type {Msg, NatsConnection, Subscription} from '@nats-io/transport-node'
+import type {Msg, Subscription} from '@nats-io/transport-node'
+
+import type {HostContext} from './context.js'
 
 const unsubscribedWithinMs = 2000
 
 /** One queue subscription whose messages are answered, and which can end without losing one. */
 export class Serving {
-  readonly #nc: NatsConnection
+  readonly #context: Pick<HostContext, 'nc' | 'report'>
   readonly #subscription: Subscription
   readonly #running = new Set<Promise<void>>()
 
-  /** Listens as soon as it returns; `answer` must not reject. */
+  /** Listens as soon as it returns; an answer that fails is told to whoever runs the host. */
   constructor(
-    nc: NatsConnection,
+    context: Pick<HostContext, 'nc' | 'report'>,
     {subject, queue}: {subject: string; queue?: string},
     answer: (msg: Msg) => Promise<void> | void,
   ) {
-    this.#nc = nc
-    this.#subscription = nc.subscribe(subject, {
+    this.#context = context
+    this.#subscription = context.nc.subscribe(subject, {
       ...(queue === undefined ? {} : {queue}),
       callback: (error, msg) => {
         // A refused subscription shows in the log of the server; there is no message to answer.
@@ -26,18 +28,23 @@ export class Serving {
     })
   }
 
-  /** An answer that finds the connection closed is lost, as the question is for whoever asked. */
+  /**
+   * An answer that finds the connection closed is lost, as the question is for whoever asked. No message, whatever it
+   * holds, may end the host.
+   */
   async #answer(msg: Msg, answer: (msg: Msg) => Promise<void> | void): Promise<void> {
     try {
       await answer(msg)
     } catch (error) {
-      if (!this.#nc.isClosed()) throw error
+      const {nc, report} = this.#context
+      if (nc.isClosed()) return
+      report({kind: 'warning', message: `A message on '${msg.subject}' could not be answered: ${String(error)}`})
     }
   }
 
   /** Resolves when no further message can arrive; those that did are still being answered. */
   async unsubscribe(): Promise<void> {
-    if (this.#nc.isClosed() || this.#subscription.isClosed()) return
+    if (this.#context.nc.isClosed() || this.#subscription.isClosed()) return
     // Without a connection the server's word does not come; it has forgotten the subscription anyway.
     await settleWithin(this.#subscription.drain(), unsubscribedWithinMs)
     this.#subscription.unsubscribe()

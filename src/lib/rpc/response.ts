@@ -38,6 +38,26 @@ export function encodeResponse({invocationId, msg, error, contentLength, instanc
   })
 }
 
+/** No invocation of a real caller has a longer id. */
+const longestId = 256
+
+/**
+ * The answer as bytes that fit into one message, or the error that it does not. Ids and errors hold text of the caller,
+ * which may be as long as a message: sent back as it is, it would cost whoever answers the connection.
+ */
+export function encodeResponseWithin(response: InvocationResponse, limit: number): Uint8Array {
+  const data = encodeResponse(response)
+  if (data.length <= limit) return data
+  const {invocationId, instanceId} = response
+  return encodeResponse({
+    invocationId: invocationId.length > longestId ? '' : invocationId,
+    msg: new Uint8Array(),
+    contentLength: 0,
+    error: `The answer has ${data.length} bytes, and the server takes at most ${limit} in a message.`,
+    ...(instanceId === undefined ? {} : {instanceId}),
+  })
+}
+
 /** Reads the answer of any v0 host or provider; throws a ServerError for bytes that are none. */
 export function decodeResponse(data: Uint8Array): InvocationResponse {
   const wire = parseWire(responseSchema, data, 'invocation response')

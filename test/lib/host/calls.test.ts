@@ -1,8 +1,10 @@
+import {encode} from '@msgpack/msgpack'
 import type {NatsConnection} from '@nats-io/transport-node'
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest'
 
 import {createKey, type SigningKey} from '../../../src/lib/keys/nkey.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
+import {builtinHttpserver} from '../../../src/lib/records/builtin.js'
 import {actorEntity, type RpcEntity} from '../../../src/lib/rpc/address.js'
 import {signClaims} from '../../../src/lib/rpc/antiforgery.js'
 import {callActor, CallError} from '../../../src/lib/rpc/caller.js'
@@ -95,6 +97,20 @@ describe('calls that a host refuses', () => {
     const provider = {publicKey: createKey('V').publicKey, linkName: 'default', contractId: 'acme:other'}
     expect(await forged(host.clusterKey, {}, provider)).toMatch(/does not claim the capability 'acme:other'/)
     expect(await forged(host.clusterKey, {}, {...provider, contractId: 'acme:store'})).toBeUndefined()
+  })
+
+  test('whose ids leave no room for an answer, as actor and as provider', async () => {
+    await using host = await startProbe()
+    await host.client.startProvider(host.id, {ref: builtinHttpserver.ref, link: 'default'})
+    const nobody = {public_key: ''}
+    const fields = {origin: nobody, target: nobody, operation: '', encoded_claims: ''}
+    const room = nc.info!.max_payload - encode({...fields, id: ''}).length - 8
+    const data = encode({...fields, id: 'i'.repeat(room)})
+    for (const target of [probe.key, `${builtinHttpserver.key}.default`]) {
+      const reply = await nc.request(`wasmbus.rpc.${lattice}.${target}`, data, {timeout: 5000})
+      expect(decodeResponse(reply.data).error).toMatch(/The answer has \d+ bytes/)
+    }
+    expect(await forged(host.clusterKey)).toBeUndefined()
   })
 
   test('that are no calls', async () => {
