@@ -30,7 +30,7 @@ test.each(Object.entries(commandTable))('%s explains itself', async (words, load
   const examples = command.examples.map(String)
   expect(examples.length).toBeGreaterThanOrEqual(words === 'host run' ? 1 : 2)
   expect(examples.some((example) => example.includes('--json'))).toBe(true)
-  for (const [name, flag] of Object.entries(command.flags)) {
+  for (const [name, flag] of Object.entries({...command.flags})) {
     expect({name, summary: flag.summary ?? flag.description}).toEqual({
       name,
       summary: expect.stringMatching(/\.$/) as unknown,

@@ -1,0 +1,290 @@
+import {afterAll, beforeAll, expect, test} from 'vitest'
+import {z} from 'zod'
+
+import {echoModule, startStory, type Story} from '../support/story.js'
+
+// Typed by hand, so that a key that is renamed or removed fails here. A key that is added is added here too.
+
+const text = z.string().min(1)
+const count = z.int().min(0)
+const time = z.iso.datetime()
+const yes = z.boolean()
+const version = text
+const labels = z.record(z.string(), z.string())
+const actorKey = z.string().regex(/^M[A-Z2-7]{55}$/)
+const hostId = z.string().regex(/^N[A-Z2-7]{55}$/)
+const legs = z.array(z.strictObject({version, weight: z.int().min(1).max(100)}))
+const destinations = z.array(z.strictObject({subject: text, weight: count}))
+const who = z.strictObject({user: text, account: text, host: text, claimed: labels.optional()})
+
+const start = z.strictObject({
+  entity: text,
+  key: actorKey,
+  version,
+  host: hostId,
+  ref: text,
+  count,
+  dark: yes,
+  lattice: text,
+  changed: yes,
+  dryRun: yes,
+})
+const scale = z.strictObject({
+  entity: text,
+  key: actorKey,
+  lattice: text,
+  changes: z.array(z.strictObject({version, host: hostId, from: count, to: count})),
+  changed: yes,
+  dryRun: yes,
+})
+const call = z.strictObject({
+  entity: text,
+  key: actorKey,
+  version: version.optional(),
+  operation: text,
+  result: z.unknown(),
+})
+const entity = z.strictObject({
+  kind: z.enum(['actor', 'provider']),
+  key: text,
+  name: text,
+  callAlias: text.optional(),
+  link: text.optional(),
+  contract: text.optional(),
+  instances: z.array(z.strictObject({version, host: hostId, count, dark: yes, imageRef: text})),
+})
+const entities = z.strictObject({lattice: text, entities: z.array(entity), silent: z.array(text)})
+const hosts = z.strictObject({
+  lattice: text,
+  hosts: z.array(
+    z.strictObject({
+      id: hostId,
+      name: text,
+      version: text,
+      labels,
+      uptimeSeconds: count,
+      lattice: text,
+      dialect: z.enum(['v0', 'v1']),
+      versioned: yes,
+    }),
+  ),
+})
+const host = z.strictObject({
+  host: z.strictObject({id: hostId, name: text, version: text, labels, uptimeSeconds: count, versioned: yes}),
+  actors: z.array(
+    z.strictObject({
+      key: actorKey,
+      name: text,
+      instances: z.array(
+        z.strictObject({
+          version,
+          imageRef: text,
+          workers: count,
+          instanceId: text,
+          count,
+          dark: yes,
+          annotations: labels,
+        }),
+      ),
+    }),
+  ),
+  providers: z.array(
+    z.strictObject({
+      key: text,
+      link: text,
+      contract: text,
+      name: text,
+      version,
+      imageRef: text,
+      instanceId: text,
+      dark: yes,
+      annotations: labels,
+      links: z.array(z.strictObject({actor: actorKey, address: text.optional(), error: text.optional()})),
+    }),
+  ),
+})
+const routeCommon = {
+  entity: text,
+  key: actorKey,
+  lattice: text,
+  context: text,
+  strategy: z.enum(['ab', 'bluegreen', 'clear', 'undo']),
+  legs,
+  previous: legs.nullable(),
+  source: text,
+  changed: yes,
+  driver: z.literal('jwt'),
+  servers: z.strictObject({applied: count, stored: count, total: count, names: z.array(text)}),
+  inferred: text,
+}
+const route = z.strictObject({
+  ...routeCommon,
+  dryRun: z.literal(false),
+  state: z.literal('live'),
+  pushMs: z.number().min(0),
+  liveAt: time,
+  revision: count,
+  undo: text,
+})
+const plannedRoute = z.strictObject({
+  ...routeCommon,
+  dryRun: z.literal(true),
+  state: z.literal('planned'),
+  mapping: z.strictObject({source: text, destinations}),
+  record: z.looseObject({legs}),
+})
+const routeView = z.strictObject({
+  entity: text,
+  key: actorKey,
+  lattice: text,
+  source: text,
+  state: z.enum(['current', 'interrupted', 'drifted', 'foreign', 'none', 'unknown']),
+  recorded: z.strictObject({
+    legs,
+    replaced: legs,
+    strategy: text,
+    state: z.enum(['applying', 'live']),
+    driver: text,
+    when: time,
+    who,
+    why: text,
+    revision: count,
+  }),
+  effective: z.strictObject({
+    visible: z.literal(true),
+    legs,
+    mapping: destinations,
+    agrees: yes,
+    servers: z.array(z.strictObject({name: text, state: z.enum(['applied', 'stored', 'differs'])})),
+  }),
+})
+const blindRouteView = routeView.extend({
+  state: z.literal('unknown'),
+  effective: z.strictObject({visible: z.literal(false), reason: text}),
+})
+const record = z.strictObject({
+  kind: z.literal('claims'),
+  name: text,
+  title: text,
+  version,
+  bucket: text,
+  key: text,
+  revision: count,
+  created: time,
+  size: count,
+  format: text,
+  value: z.record(z.string(), z.unknown()),
+})
+const up = z.strictObject({
+  lattice: text,
+  changed: yes,
+  url: text,
+  port: count,
+  context: text,
+  sysContext: text,
+  selectedContext: text,
+  ephemeral: yes,
+  server: z.strictObject({pid: count, id: text, version: text, log: text}),
+  hosts: z.array(z.strictObject({id: hostId, pid: count})),
+  issuer: text,
+  folder: text,
+  storeFolder: text,
+})
+const status = z.strictObject({
+  lattice: text,
+  state: z.enum(['running', 'partial', 'stopped', 'absent']),
+  url: text,
+  context: text,
+  selected: yes,
+  ephemeral: yes,
+  server: z.strictObject({running: yes, answers: yes, pid: count, id: text, version: text, log: text}),
+  hosts: z.array(z.strictObject({id: hostId, running: yes, answers: yes, pid: count, log: text})),
+  folder: text,
+  storeFolder: text,
+  others: z.array(text),
+})
+const context = z.strictObject({
+  name: text,
+  selected: yes,
+  url: text,
+  lattice: text,
+  description: text,
+  fields: labels,
+  latticeFields: labels,
+})
+const failure = z.strictObject({
+  error: z.strictObject({
+    kind: z.enum(['usage', 'ambiguous', 'notFound', 'unsafe']),
+    message: text,
+    suggestions: z.array(text),
+    details: z.record(z.string(), z.unknown()),
+  }),
+})
+
+const request = '{"method":"GET","path":"/","queryString":"","header":{},"body":""}'
+let story: Story
+
+beforeAll(async () => {
+  story = await startStory()
+  await story.cli.ok('start', echoModule('1.0.0'))
+  await story.serveHttp()
+  await story.cli.ok('start', echoModule('2.0.0'), '--dark')
+  await story.cli.ok('route', 'ab', '70/30', '--reason', 'a try')
+})
+
+afterAll(async () => {
+  await story[Symbol.asyncDispose]()
+})
+
+test.each([
+  [['start', echoModule('1.0.0')], start],
+  [['scale', 'echo@1.0.0', '--count', '3', '--dry-run'], scale],
+  [['scale', 'echo@1.0.0', '--count', '4'], scale],
+  [['stop', 'echo@1.0.0', '--allow', 'in-use', '--dry-run'], scale],
+  [['call', 'echo', 'HttpServer.HandleRequest', request], call],
+  [['call', 'echo@2.0.0', 'HttpServer.HandleRequest', request], call.required()],
+  [['entity', 'ls'], entities],
+  [['entity', 'inspect', 'echo'], entity],
+  [['host', 'ls'], hosts],
+  [['host', 'inspect'], host],
+  [['route', 'ab', '60/40', '--dry-run'], plannedRoute],
+  [['route', 'ab', '70/30'], route.omit({pushMs: true, liveAt: true, undo: true})],
+  [['route', 'show', 'echo'], routeView],
+  [['route', 'ls'], z.array(routeView).length(1)],
+  [['route', 'ab', '60/40'], route],
+  [['cache', 'get', 'claims', 'echo@1.0.0'], record],
+  [['cache', 'ls', '--kind', 'claims'], z.array(record).min(2)],
+  [['up'], up],
+  [['status'], status],
+  [['context', 'show'], context],
+  [['context', 'ls'], z.array(context).length(2)],
+])('%j --json has the keys that scripts know', async (words, shape) => {
+  expect(shape.safeParse(await story.cli.ok(...words)).error?.issues).toBeUndefined()
+})
+
+test('without system credentials a route says that mappings are not visible, with the same keys', async () => {
+  const env = `LATTICE_URL=${story.spec.servers[0]!} NATS_URL=x NATS_TOKEN=x LATTICE_CREDS=${credsFile()}`
+  const ended = await story.cli.paste(`${env} lattice route show echo --json`)
+  const shape = blindRouteView.extend({recorded: routeView.shape.recorded.partial({why: true})})
+  expect(shape.safeParse(ended.json()).error?.issues).toBeUndefined()
+})
+
+test.each([
+  [2, ['route', 'ab', '70/40']],
+  [2, ['stop']],
+  [2, ['stop', 'echo', '--no-such-flag']],
+  [3, ['stop', 'echo']],
+  [4, ['stop', 'ecko']],
+  [9, ['stop', 'echo@2.0.0']],
+])('a failure with exit code %i has the keys that scripts know: %j', async (exitCode, words) => {
+  const ended = await story.cli.run(...words, '--json')
+  expect(ended.exitCode).toBe(exitCode)
+  expect(failure.safeParse(ended.json()).error?.issues).toBeUndefined()
+  expect(ended.stderr).toBe('')
+})
+
+function credsFile(): string {
+  const {credentials} = story.spec
+  if (credentials?.kind !== 'creds') throw new Error('The lattice has no creds file.')
+  return credentials.file
+}
