@@ -1,7 +1,7 @@
 import * as Flags from '@oclif/core/flags'
 
 import {LocalCommand} from '../lib/cli/command.js'
-import {latticeFlag} from '../lib/cli/flags.js'
+import {dryRunFlag, latticeFlag} from '../lib/cli/flags.js'
 import {downView, embeddedEventView} from '../lib/output/embedded.js'
 import {downEmbedded, type DownResult} from '../lib/server/down.js'
 
@@ -18,6 +18,7 @@ export default class Down extends LocalCommand<DownResult> {
   static override flags = {
     name: latticeFlag({default: 'default', summary: 'Name of the lattice.'}),
     purge: Flags.boolean({default: false, summary: 'Also remove its keys, data and contexts.'}),
+    'dry-run': dryRunFlag,
   }
 
   async run(): Promise<DownResult> {
@@ -26,6 +27,7 @@ export default class Down extends LocalCommand<DownResult> {
     const down = await downEmbedded({
       name: flags.name,
       purge: flags.purge,
+      dryRun: flags['dry-run'],
       clock: this.clock,
       report: (event) => this.note(embeddedEventView(event)),
     })

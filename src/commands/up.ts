@@ -1,11 +1,11 @@
 import * as Flags from '@oclif/core/flags'
 
 import {LocalCommand} from '../lib/cli/command.js'
-import {latticeFlag} from '../lib/cli/flags.js'
+import {dryRunFlag, latticeFlag} from '../lib/cli/flags.js'
 import {embeddedEventView, upView} from '../lib/output/embedded.js'
-import {upEmbedded, type UpResult} from '../lib/server/up.js'
+import {planUp, upEmbedded, type UpOptions, type UpPlan, type UpResult} from '../lib/server/up.js'
 
-export default class Up extends LocalCommand<UpResult> {
+export default class Up extends LocalCommand<UpResult | UpPlan> {
   static override summary = 'Bring up a lattice of your own: a NATS server and hosts on this machine.'
 
   static override description =
@@ -42,12 +42,13 @@ export default class Up extends LocalCommand<UpResult> {
       summary: 'Account key whose modules the hosts accept besides the own ones; repeatable.',
     }),
     offline: Flags.boolean({default: false, summary: 'Never fetch nats-server (LATTICE_OFFLINE=1).'}),
+    'dry-run': dryRunFlag,
   }
 
-  async run(): Promise<UpResult> {
+  async run(): Promise<UpResult | UpPlan> {
     const {flags} = await this.parse(Up)
 
-    const up = await upEmbedded({
+    const options: UpOptions = {
       name: flags.name,
       port: flags.port,
       hosts: flags.hosts,
@@ -58,7 +59,8 @@ export default class Up extends LocalCommand<UpResult> {
       offline: flags.offline,
       clock: this.clock,
       report: (event) => this.note(embeddedEventView(event)),
-    })
+    }
+    const up = await (flags['dry-run'] ? planUp(options) : upEmbedded(options))
 
     this.log(upView(up))
     return up

@@ -55,6 +55,7 @@ test('with --json each is one document', async () => {
     changed: false,
     hosts: [],
     removed: false,
+    dryRun: false,
   })
 })
 
@@ -77,4 +78,25 @@ test.each([
   expect(exitCode).toBe(2)
   expect(home.events).toEqual([])
   expect((await run(Status, ['--json'])).json()).toMatchObject({state: 'absent'})
+})
+
+test('a dry run of up and down says what would be done, and does nothing', async () => {
+  const before = await run(Up, [...small, '--hosts', '2', '--dry-run'])
+  expect(before.stdout).toBe(
+    "Would make lattice 'default': a server on a port that the system chooses, 2 hosts, context lattice-default.\n",
+  )
+  expect((await run(Status, [])).stdout).toBe("There is no embedded lattice 'default'.\n")
+  const up = (await run(Up, [...small, '--json'])).json() as {port: number}
+  expect((await run(Up, [...small, '--dry-run', '--json'])).json()).toEqual({
+    lattice: 'default',
+    dryRun: true,
+    changed: false,
+    made: false,
+    port: up.port,
+    hosts: 1,
+    context: 'lattice-default',
+  })
+  const down = await run(Down, ['--purge', '--dry-run'])
+  expect(down.stdout).toBe("Would end lattice 'default' (1 host, 1 server) and remove its keys, data and contexts.\n")
+  expect((await run(Status, [])).stdout).toMatch(/State +running\n/)
 })

@@ -1,12 +1,14 @@
 import * as Args from '@oclif/core/args'
 
 import {LocalCommand} from '../../lib/cli/command.js'
-import {selectContext, selectedContext} from '../../lib/nats/context-files.js'
+import {dryRunFlag} from '../../lib/cli/flags.js'
+import {readContext, selectContext, selectedContext} from '../../lib/nats/context-files.js'
 
 interface ContextUsed {
   readonly context: string
   readonly previous?: string
   readonly changed: boolean
+  readonly dryRun: boolean
 }
 
 export default class ContextUse extends LocalCommand<ContextUsed> {
@@ -21,13 +23,16 @@ export default class ContextUse extends LocalCommand<ContextUsed> {
     name: Args.string({ignoreStdin: true, required: true, description: 'Name of the context.'}),
   }
 
+  static override flags = {'dry-run': dryRunFlag}
+
   async run(): Promise<ContextUsed> {
-    const {args} = await this.parse(ContextUse)
+    const {args, flags} = await this.parse(ContextUse)
 
     const previous = await selectedContext()
-    await selectContext(args.name)
+    const dryRun = flags['dry-run']
+    await (dryRun ? readContext(args.name) : selectContext(args.name))
 
-    this.log(`Context '${args.name}' is selected.`)
-    return {context: args.name, ...(previous === undefined ? {} : {previous}), changed: previous !== args.name}
+    this.log(dryRun ? `Would select context '${args.name}'.` : `Context '${args.name}' is selected.`)
+    return {context: args.name, ...(previous === undefined ? {} : {previous}), changed: previous !== args.name, dryRun}
   }
 }

@@ -1,12 +1,13 @@
 import type {DownResult} from '../server/down.js'
 import type {EmbeddedEvent} from '../server/embedded-events.js'
 import type {StatusResult} from '../server/status.js'
-import type {UpResult} from '../server/up.js'
+import type {UpPlan, UpResult} from '../server/up.js'
 import {fields} from './fields.js'
 import {clean} from './text.js'
 
 /** The lattice that is up now, and how to use it and end it. */
-export function upView(up: UpResult): string {
+export function upView(up: UpResult | UpPlan): string {
+  if ('dryRun' in up) return planView(up)
   const named = up.lattice === 'default' ? '' : ` --name ${up.lattice}`
   const rows = fields([
     ['Lattice', `${up.lattice}${up.ephemeral ? ' (ephemeral)' : ''}, ${up.changed ? 'up' : 'was up already'}`],
@@ -24,8 +25,19 @@ export function upView(up: UpResult): string {
   return [rows, ...use, `End it with: lattice down${named}`].join('\n')
 }
 
+function planView({lattice, changed, made, port, hosts, context}: UpPlan): string {
+  if (!changed) return `Lattice '${lattice}' is up; there is nothing to do.`
+  const verb = made ? 'make' : 'bring back'
+  const where = port === undefined ? 'a port that the system chooses' : `port ${port}`
+  return `Would ${verb} lattice '${lattice}': a server on ${where}, ${count(hosts, 'host')}, context ${context}.`
+}
+
 /** What was ended and removed. */
-export function downView({lattice, changed, server, hosts, removed}: DownResult): string {
+export function downView({lattice, changed, server, hosts, removed, dryRun}: DownResult): string {
+  if (dryRun && changed) {
+    const kept = removed ? 'remove its keys, data and contexts' : 'keep its keys and data'
+    return `Would end lattice '${lattice}' (${count(hosts.length, 'host')}${server === undefined ? '' : ', 1 server'}) and ${kept}.`
+  }
   if (!changed) return `Lattice '${lattice}' does not run.`
   const ended = server === undefined && hosts.length === 0 ? 'did not run' : `is down (${count(hosts.length, 'host')})`
   return `Lattice '${lattice}' ${ended}${removed ? '; its keys, data and contexts are removed' : '; its keys and data are kept'}.`

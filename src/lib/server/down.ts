@@ -12,6 +12,8 @@ export interface DownOptions {
   readonly name: string
   /** Also removes keys, data and contexts. */
   readonly purge: boolean
+  /** Look, and end nothing. */
+  readonly dryRun?: boolean
   readonly clock: Clock
   readonly report: (event: EmbeddedEvent) => void
 }
@@ -27,6 +29,7 @@ export interface DownResult {
   readonly hosts: readonly string[]
   /** Keys, data and contexts are gone. */
   readonly removed: boolean
+  readonly dryRun: boolean
 }
 
 const [hostGraceMs, serverGraceMs] = [30_000, 20_000]
@@ -41,31 +44,35 @@ export async function downEmbedded(options: DownOptions): Promise<DownResult> {
   return withFileErrors(`Could not take down lattice '${name}'`, () =>
     withLock(embeddedLock(name), {clock, waitMs: 60_000, onWait}, async () => {
       const state = await readState(name)
-      if (state === undefined) return {lattice: name, changed: false, hosts: [], removed: false}
+      if (state === undefined)
+        return {lattice: name, changed: false, hosts: [], removed: false, dryRun: options.dryRun ?? false}
       return takeDown(state, options)
     }),
   )
 }
 
-async function takeDown(state: EmbeddedState, {purge, clock, report}: DownOptions): Promise<DownResult> {
+async function takeDown(
+  state: EmbeddedState,
+  {purge, dryRun = false, clock, report}: DownOptions,
+): Promise<DownResult> {
   const hosts = await Promise.all(
     state.hosts.map(async (host) => {
       const identity = hostProcess(host)
       if (identity === undefined || !(await isRunning(identity))) return []
-      const clean = await endProcess(identity, hostGraceMs, clock)
+      const clean = dryRun || (await endProcess(identity, hostGraceMs, clock))
       if (!clean) report({kind: 'killed', what: `host ${host.index}`, pid: identity.pid})
       return [host.id]
     }),
   )
   const server = state.server !== undefined && (await isRunning(state.server)) ? state.server : undefined
-  if (server !== undefined && !(await endProcess(server, serverGraceMs, clock))) {
+  if (server !== undefined && !dryRun && !(await endProcess(server, serverGraceMs, clock))) {
     report({kind: 'killed', what: 'nats-server', pid: server.pid})
   }
   const removed = purge || state.ephemeral
-  if (removed) {
+  if (removed && !dryRun) {
     await removeContexts(state.name)
     await removeEmbedded(state)
-  } else {
+  } else if (!dryRun) {
     const {server: _server, ...rest} = state
     await writeState({...rest, hosts: state.hosts.map(({index, id}) => ({index, id}))})
   }
@@ -76,5 +83,6 @@ async function takeDown(state: EmbeddedState, {purge, clock, report}: DownOption
     ...(server === undefined ? {} : {server: server.pid}),
     hosts: ended,
     removed,
+    dryRun,
   }
 }

@@ -50,6 +50,20 @@ export interface UpResult {
   readonly storeFolder: string
 }
 
+/** What a dry run would have done. */
+export interface UpPlan {
+  readonly lattice: string
+  readonly dryRun: true
+  /** False when all of it runs already. */
+  readonly changed: boolean
+  /** Keys, folders and contexts would be made. */
+  readonly made: boolean
+  /** Undefined when the system would choose it. */
+  readonly port?: number
+  readonly hosts: number
+  readonly context: string
+}
+
 /**
  * Brings an embedded lattice up: makes it when it does not exist, does nothing when it runs. When a part fails, what
  * was started here is ended again and what was made here is removed. Throws a LatticeError with the reason.
@@ -94,6 +108,30 @@ async function bringUp(options: Wanted): Promise<UpResult> {
   } catch (error) {
     if (found === undefined) await discard(state)
     throw error
+  }
+}
+
+/** What upEmbedded would do: the same checks up to the first change; throws what it would throw there. */
+export async function planUp(options: UpOptions): Promise<UpPlan> {
+  const allowFiles = await existingFolders(options.allowFiles)
+  const found = await readState(options.name)
+  await checkContexts(options.name)
+  const serverRuns = found !== undefined && (await serverIsUp(found))
+  const running = found !== undefined && (serverRuns || (await anyHostRuns(found)))
+  const settled =
+    found === undefined ? undefined : applySettings(found, {...options, allowFiles, issuer: found.issuer}, {running})
+  const port = serverRuns ? found.port : (await choosePort(options.name, options.port, settled?.port)).number
+  const hosts = settled?.hosts.length ?? options.hosts ?? 1
+  const up =
+    serverRuns && (await Promise.all(found.hosts.map(hostIsRunning))).every(Boolean) && hosts === found.hosts.length
+  return {
+    lattice: options.name,
+    dryRun: true,
+    changed: !up,
+    made: found === undefined,
+    ...(port === undefined || port < 1 ? {} : {port}),
+    hosts,
+    context: contextNames(options.name).user,
   }
 }
 
