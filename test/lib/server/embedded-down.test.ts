@@ -12,7 +12,7 @@ const home = useEmbeddedHome()
 
 describe('down', () => {
   test('when nothing runs it changes nothing', async () => {
-    expect(await home.down()).toEqual({lattice: 'default', changed: false, hosts: [], removed: false})
+    expect(await home.down()).toEqual({lattice: 'default', changed: false, hosts: [], removed: false, dryRun: false})
   })
 
   test('ends hosts before the server, keeps keys and data, and the second time changes nothing', async () => {
@@ -23,6 +23,7 @@ describe('down', () => {
       server: server.pid,
       hosts: hosts.map(({id}) => id),
       removed: false,
+      dryRun: false,
     })
     expect(await readFile(join(folder, 'host-0.json.starts'), 'utf8')).toBe('new\ndrained\n')
     expect(await embeddedStatus('default')).toMatchObject({state: 'stopped', server: {running: false}})
