@@ -26,13 +26,17 @@ const start = z.strictObject({
   count,
   dark: yes,
   lattice: text,
+  context: text,
   changed: yes,
   dryRun: yes,
 })
+const startedNow = start.extend({undo: text})
 const scale = z.strictObject({
   entity: text,
   key: actorKey,
   lattice: text,
+  context: text,
+  undo: z.array(text).min(1),
   changes: z.array(z.strictObject({version, host: hostId, from: count, to: count})),
   changed: yes,
   dryRun: yes,
@@ -238,6 +242,7 @@ afterAll(async () => {
 
 test.each([
   [['start', echoModule('1.0.0')], start],
+  [['start', echoModule('1.0.0'), '--count', '11'], startedNow],
   [['scale', 'echo@1.0.0', '--count', '3', '--dry-run'], scale],
   [['scale', 'echo@1.0.0', '--count', '4'], scale],
   [['stop', 'echo@1.0.0', '--allow', 'in-use', '--dry-run'], scale],
