@@ -31,7 +31,7 @@ import {lightenLegs} from './lighten.js'
 import {findProblems, refuseProblems} from './preflight.js'
 import {changeResult, presentServers, type RouteChange} from './result.js'
 import type {Session} from './session.js'
-import type {StoredRoute} from './store.js'
+import {replicasOfData, type StoredRoute} from './store.js'
 import {formatWho} from './who.js'
 
 /** How long a pushed token may take to be live everywhere. */
@@ -98,6 +98,7 @@ function takeLease({clock, deps, driver, who}: Session, {strategy, entity}: Want
       clock,
       clockOffsetMs: driver.facts.clockOffsetMs,
       timeoutMs: deps.spec.timeoutMs,
+      replicas: () => replicasOfData(deps.connection, deps.spec, deps.spec.lattice),
     },
   )
 }

@@ -40,7 +40,7 @@ export interface LeaseOptions {
   /** How long to wait for another holder. */
   readonly timeoutMs: number
   /** Copies of the bucket, when it has to be made. */
-  readonly replicas?: number
+  readonly replicas?: () => Promise<number>
 }
 
 /**
@@ -130,13 +130,13 @@ interface Present {
   readonly deadline: number
 }
 
-async function readLease(bucket: Bucket, {nc, spec, replicas = 1}: LeaseOptions): Promise<Present | undefined> {
+async function readLease(bucket: Bucket, {nc, spec, replicas}: LeaseOptions): Promise<Present | undefined> {
   try {
     const entry = await bucket.get(key)
     return entry && parseLease(entry)
   } catch (error) {
     if (!(error instanceof MissingBucketError)) throw error
-    await ensureBucket(nc, bucketName, spec, {replicas})
+    await ensureBucket(nc, bucketName, spec, {replicas: (await replicas?.()) ?? 1})
     return undefined
   }
 }

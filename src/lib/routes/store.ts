@@ -77,10 +77,15 @@ export class RouteStore {
   }
 
   async #make(): Promise<void> {
-    const {fields} = await askApi(jetStream(this.#nc, this.#spec), `STREAM.INFO.KV_LATTICEDATA_${this.#lattice}`)
-    const replicas = (fields['config'] as {num_replicas?: number} | undefined)?.num_replicas ?? 1
+    const replicas = await replicasOfData(this.#nc, this.#spec, this.#lattice)
     await ensureBucket(this.#nc, `LATTICEROUTES_${this.#lattice}`, this.#spec, {replicas})
   }
+}
+
+/** How many copies the lattice's records have: routes and the lease are worth as many. 1 without such a bucket. */
+export async function replicasOfData(nc: NatsConnection, spec: JetStreamSpec, lattice: string): Promise<number> {
+  const {fields} = await askApi(jetStream(nc, spec), `STREAM.INFO.KV_LATTICEDATA_${lattice}`)
+  return (fields['config'] as {num_replicas?: number} | undefined)?.num_replicas ?? 1
 }
 
 /** Another command changed the same route in between. */

@@ -1,6 +1,7 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
 import {lookUpTokens, readAccount} from '../../../src/lib/apply/account-state.js'
+import {ensureBucket} from '../../../src/lib/cache/bucket.js'
 import {systemClock} from '../../../src/lib/clock.js'
 import {parseVersion} from '../../../src/lib/entity/version.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
@@ -29,7 +30,10 @@ async function open(): Promise<
   TestRoutes & {entity: ReturnType<typeof testActor>['entity']; ref: {name: string}; source: string}
 > {
   const lattice = `cluster-${++count}`
-  const opened = await openRoutes(cluster.servers[0]!.spec(lattice))
+  const spec = cluster.servers[0]!.spec(lattice)
+  const opened = await openRoutes(spec)
+  // Records in three copies outlive the server that a test takes away.
+  await ensureBucket(opened.connection, `LATTICEDATA_${lattice}`, spec, {replicas: 3})
   const {entity, ref} = testActor()
   for (const version of versions) serveVersion(opened.connection, {lattice, entity, version})
   await opened.connection.flush()
