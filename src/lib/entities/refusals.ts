@@ -4,6 +4,8 @@ import type {Version} from '../entity/version.js'
 import {AmbiguousError, UnsafeError} from '../errors.js'
 import type {RouteRecord} from '../records/route.js'
 
+type Leg = RouteRecord['legs'][number]
+
 /** Several versions run and none was named; rule 1. */
 export class AmbiguousVersionError extends AmbiguousError {
   constructor(entity: Entity, instances: readonly Instance[], commandFor: (version: Version) => string, all: string) {
@@ -19,9 +21,8 @@ export class AmbiguousVersionError extends AmbiguousError {
 
 /** The change would take the last instances of a version that has traffic; rule 2. */
 export class WeightedVersionError extends UnsafeError {
-  constructor(entity: Entity, version: Version, record: RouteRecord) {
-    const weight = record.legs.find((leg) => leg.version === version)?.weight ?? 0
-    const other = record.legs.find((leg) => leg.version !== version)?.version
+  constructor(entity: Entity, {version, weight}: Leg, legs: readonly Leg[]) {
+    const other = legs.find((leg) => leg.version !== version)?.version
     const name = entityName(entity)
     super(
       `'${name}@${version}' has ${weight} % of the traffic of route '${name}', and this would take its last instance away.`,
@@ -45,10 +46,14 @@ export function refuseWeighted(
 ): void {
   if (record === undefined || allowed) return
   const left = new Set(entity.instances.filter((instance) => !gone.includes(instance)).map(({version}) => version))
-  for (const {version, weight} of record.legs) {
-    const instance = gone.find((candidate) => candidate.version === version)
-    if (weight > 0 && instance?.version !== undefined && !left.has(instance.version)) {
-      throw new WeightedVersionError(entity, instance.version, record)
-    }
+  const legs = liveLegs(record)
+  for (const leg of legs) {
+    const going = gone.some(({version}) => version === leg.version)
+    if (leg.weight > 0 && going && !left.has(leg.version)) throw new WeightedVersionError(entity, leg, legs)
   }
+}
+
+/** Until a change was verified, and for good when it was interrupted, the legs it replaces may have the traffic. */
+function liveLegs({state, legs, replaced}: RouteRecord): Leg[] {
+  return state === 'live' ? legs : [...legs, ...replaced]
 }

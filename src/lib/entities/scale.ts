@@ -10,6 +10,7 @@ import type {Version} from '../entity/version.js'
 import {LatticeError, NotFoundError, PartialError, UnsafeError, UsageError} from '../errors.js'
 import type {RouteRecord} from '../records/route.js'
 import {requireHost, targetInstances} from './find.js'
+import {resizeInstance} from './resize.js'
 import {AmbiguousVersionError, refuseWeighted} from './refusals.js'
 import {awaitInventory} from './wait.js'
 
@@ -106,7 +107,7 @@ async function sendAll(
 ): Promise<void> {
   for (const [index, instance] of wanted.entries()) {
     try {
-      await send(control, entity, instance, wish)
+      await resizeInstance(control, entity, instance, wish)
     } catch (error) {
       if (index === 0 || !(error instanceof LatticeError)) throw error
       throw new HalfDoneError(entity, wanted, index, error)
@@ -209,42 +210,6 @@ function refuseUnscalable(entity: Entity, targets: readonly Instance[], share: b
   if (share && targets.some(({version}) => version === undefined)) {
     throw new UnsafeError(`A version of '${entityName(entity)}' is unknown, so it cannot be made to share traffic.`)
   }
-}
-
-async function send(
-  control: ControlClient,
-  entity: Entity,
-  instance: Instance,
-  {count, share, hosts}: {count: number; share: boolean; hosts: readonly HostPing[]},
-): Promise<void> {
-  const version = versionFor(entity, instance, hosts)
-  if (entity.kind === 'provider') {
-    await control.stopProvider(instance.host, {
-      key: entity.key,
-      link: entity.link ?? 'default',
-      contract: entity.contract ?? '',
-      ...version,
-    })
-  } else if (count === 0) {
-    await control.stopActor(instance.host, {key: entity.key, count: 0, ...version})
-  } else {
-    const dark = share ? {dark: false} : {}
-    await control.scaleActor(instance.host, {key: entity.key, ref: instance.imageRef ?? '', count, ...version, ...dark})
-  }
-}
-
-/** Hosts that do not announce versioned RPC would ignore a version and stop whatever runs: they are never sent one. */
-function versionFor(entity: Entity, {version, host}: Instance, hosts: readonly HostPing[]): {version?: Version} {
-  const versioned = hosts.find(({id}) => id === host)?.versioned === true
-  if (versioned) return version === undefined ? {} : {version}
-  const others = entity.instances.some((other) => other.host === host && other.version !== version)
-  if (!others) return {}
-  throw new UnsafeError(
-    `Host ${host} cannot stop or scale one version among several: it does not speak versioned RPC.`,
-    {
-      details: {host, entity: entity.name, key: entity.key},
-    },
-  )
 }
 
 async function awaitCounts(

@@ -2,12 +2,13 @@ import type {Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
 import type {HostInventory, HostPing} from '../control/dialect.js'
 import {discover, type Discovery} from '../control/discover.js'
-import {formatRef, runningVersions, type Entity} from '../entity/entity.js'
+import {formatRef, runningVersions, type Entity, type Instance} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
 import {AmbiguousError, NotFoundError, UnsafeError} from '../errors.js'
 import {readArtifact, type Artifact} from './artifact.js'
 import {requireHost} from './find.js'
+import {resizeInstance} from './resize.js'
 import {awaitInventory} from './wait.js'
 
 export interface StartOptions {
@@ -56,16 +57,10 @@ export async function startArtifact(control: ControlClient, text: string, option
   const running = entity?.instances.find((instance) => instance.host === host.id && sameArtifact(instance, artifact))
   if (running !== undefined && entity !== undefined) refuseOtherState(entity, running, options)
   else refuseSecond(artifact, entity, options)
-  const changed = running === undefined || (artifact.kind === 'actor' && running.count !== options.count)
+  const changed = running === undefined || (artifact.kind === 'actor' && differs(running, options))
   if (changed && !options.dryRun) {
     if (running === undefined) await sendStart(control, host.id, artifact, options)
-    else
-      await control.scaleActor(host.id, {
-        key: entity!.key,
-        ref: artifact.ref,
-        count: options.count,
-        version: running.version!,
-      })
+    else await resizeInstance(control, entity!, running, {...options, hosts: discovery.hosts})
   }
   const inventory =
     changed && !options.dryRun && options.wait
@@ -77,7 +72,12 @@ export async function startArtifact(control: ControlClient, text: string, option
         })
       : undefined
   const started = inventory === undefined ? undefined : findStarted(inventory, artifact, options)
-  return startResult(control, {artifact: {...artifact, ...started}, host, changed, options})
+  const dark = running === undefined ? options.dark : running.dark && !options.share
+  return startResult(control, {artifact: {...artifact, ...started}, host, changed, options: {...options, dark}})
+}
+
+function differs({count, dark}: Instance, wanted: StartOptions): boolean {
+  return count !== wanted.count || (dark && wanted.share)
 }
 
 function chooseHost({hosts}: Discovery, wanted: string | undefined): HostPing {
@@ -108,12 +108,12 @@ function knownEntity({key, kind}: Artifact, {entities}: Discovery, link: string)
   return entities.find((entity) => entity.key === key && (kind === 'actor' || entity.link === link))
 }
 
-function sameArtifact(instance: Entity['instances'][number], {version}: Artifact): boolean {
+function sameArtifact(instance: Instance, {version}: Artifact): boolean {
   return version !== undefined && instance.version === version
 }
 
 /** What runs already is left as it is, unless the command asks for something that only a restart could give. */
-function refuseOtherState(entity: Entity, instance: Entity['instances'][number], {dark}: StartOptions): void {
+function refuseOtherState(entity: Entity, instance: Instance, {dark}: StartOptions): void {
   if (!dark || instance.dark) return
   const name = `${entityName(entity)}@${instance.version ?? '?'}`
   throw new UnsafeError(`'${name}' runs there already and takes traffic, so it cannot start dark.`, {
@@ -138,6 +138,8 @@ function refuseSecond(artifact: Artifact, entity: Entity | undefined, {dark, sha
     )
   }
   if (entity === undefined) return
+  // One more host of a version that has its share already is no second version.
+  if (entity.instances.some((instance) => sameArtifact(instance, artifact) && !instance.dark)) return
   const others = runningVersions(entity).filter((version) => version !== artifact.version)
   if (others.length === 0 && entity.instances.every(({version}) => version !== undefined)) return
   throw new UnsafeError(

@@ -16,13 +16,10 @@ export async function lightenLegs(control: ControlClient, entity: Entity, legs: 
   return warnings.flat()
 }
 
-async function lighten(
-  control: ControlClient,
-  entity: Entity,
-  {host, version, imageRef, count}: Instance,
-): Promise<string[]> {
+async function lighten(control: ControlClient, entity: Entity, {host, version, count}: Instance): Promise<string[]> {
   try {
-    await control.scaleActor(host, {key: entity.key, ref: imageRef ?? '', count, version: version!, dark: false})
+    // Without a reference: what was stopped meanwhile stays stopped.
+    await control.scaleActor(host, {key: entity.key, ref: '', count, version: version!, dark: false})
     return []
   } catch (error) {
     if (!(error instanceof LatticeError)) throw error
