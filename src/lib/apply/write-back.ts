@@ -6,14 +6,23 @@ import {prepareChange, sendChange, type JwtDriver} from './account-jwt.js'
 import type {MappingChange} from './applier.js'
 import {verifyPush} from './verify.js'
 
-/** Whether the previous mapping of a source is live again. */
-export type WriteBack = 'written' | 'not needed' | 'failed'
+/** Whether the previous mapping of a source is live again; `foreign`: another tool gave it a mapping of its own since. */
+export type WriteBack = 'written' | 'not needed' | 'foreign' | 'failed'
+
+/** A change that is to be taken back. */
+export interface TakenBack {
+  /** What the source was changed to. */
+  readonly change: MappingChange
+  readonly previous: MappingChange['destinations']
+}
 
 /**
  * Takes a change of one source back by writing the previous mapping into the token that is stored now, with a newer
  * `iat`: old tokens are never pushed again, because a server that was down would bring the newer one back.
  */
-export async function writeBack(driver: JwtDriver, previous: MappingChange, withinMs: number): Promise<WriteBack> {
+export async function writeBack(driver: JwtDriver, taken: TakenBack, withinMs: number): Promise<WriteBack> {
+  const {change} = taken
+  const previous = {source: change.source, destinations: taken.previous}
   try {
     const {token, servers} = await readAccount(driver, {newest: true})
     const tables = [
@@ -21,6 +30,8 @@ export async function writeBack(driver: JwtDriver, previous: MappingChange, with
       ...servers.flatMap(({live}) => (live === undefined ? [] : [live.table])),
     ]
     if (tables.every((table) => holds(table, previous))) return 'not needed'
+    const stored = tables[0]!
+    if (!holds(stored, change) && !holds(stored, previous)) return 'foreign'
     const {outcomes} = await verifyPush(
       driver,
       await sendChange(driver, await prepareChange(driver, previous, {newest: true})),

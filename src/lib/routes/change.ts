@@ -186,13 +186,10 @@ interface Failed {
 
 /** Brings the previous mapping and record back, and returns the error to throw. */
 async function takeBack(session: Session, plan: ChangePlan, failed: Failed): Promise<LatticeError> {
-  const {wanted, before} = plan
+  const {wanted, before, destinations} = plan
   const {outcomes, overtaken, revision} = failed
-  const back = await writeBack(
-    session.driver,
-    {source: before.source, destinations: before.destinations},
-    verifyWithinMs,
-  )
+  const change = {source: before.source, destinations}
+  const back = await writeBack(session.driver, {change, previous: before.destinations}, verifyWithinMs)
   if (back !== 'failed') await restoreRecord(session, plan, revision)
   if (overtaken) return new OvertakenError(wanted.entity, outcomes, back)
   const nowhere = outcomes.every(({outcome}) => outcome === 'refused')

@@ -89,6 +89,8 @@ function backText(back: WriteBack | undefined): string {
       return 'the previous route was written back'
     case 'not needed':
       return 'the previous route is live again'
+    case 'foreign':
+      return 'the mapping that it gave the same source was left alone'
     case 'failed':
       return 'and writing the previous route back failed as well'
   }

@@ -166,13 +166,28 @@ describe('a push', () => {
     expect(overtaken).toBe(true)
     expect(outcomes).toMatchObject([{outcome: 'differs', reason: 'our mapping is not live'}])
     // Theirs was made from the token before ours, so it brought the previous mapping back by itself.
-    expect(await writeBack(driver, {source, destinations}, 0)).toBe('not needed')
+    const taken = {change: ours.change, previous: destinations}
+    expect(await writeBack(driver, taken, 0)).toBe('not needed')
 
-    await sendChange(driver, await prepareChange(driver, {source, destinations: [{subject: 'v9.orders', weight: 100}]}))
-    expect(await writeBack(driver, {source, destinations}, 0)).toBe('written')
+    await sendChange(driver, await prepareChange(driver, ours.change))
+    expect(await writeBack(driver, taken, 0)).toBe('written')
     const {token} = await readAccount(driver)
     expect(token.mappings[source]).toEqual(destinations)
     expect(token.mappings[`${source}.theirs`]).toEqual(destinations)
+  })
+
+  test('that another tool replaced by a mapping of its own is not taken back over it', async () => {
+    await using opened = await open()
+    const {driver, source} = opened
+    await push(driver, source)
+    const ours = await push(driver, source, [{subject: 'v3.orders', weight: 100}])
+    const theirs = [{subject: 'v9.orders', weight: 100}]
+    await push(driver, source, theirs)
+
+    const {outcomes, overtaken} = await verifyPush(driver, ours, 0)
+    expect({overtaken, outcomes}).toMatchObject({overtaken: true, outcomes: [{outcome: 'differs'}]})
+    expect(await writeBack(driver, {change: ours.change, previous: destinations}, 0)).toBe('foreign')
+    expect((await readAccount(driver)).token.mappings[source]).toEqual(theirs)
   })
 
   test('stays live when a later token of another tool kept it', async () => {
@@ -223,6 +238,6 @@ describe('a push', () => {
     expect((await verifyPush(driver, receipt, 0)).outcomes).toMatchObject([
       {outcome: 'refused', reason: expect.stringMatching(/not a directory/) as string},
     ])
-    expect(await writeBack(driver, {source, destinations}, 0)).toBe('not needed')
+    expect(await writeBack(driver, {change: prepared.change, previous: destinations}, 0)).toBe('not needed')
   })
 })
