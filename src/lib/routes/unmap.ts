@@ -35,8 +35,8 @@ export async function planUnmapped(
   const subject = sourceOf(lattice, entity)
   const subscribers = await readSubscribers(driver.system, {account: driver.account, subject})
   const name = entityName(entity)
-  // A tap with a wildcard watches and does not answer.
-  if (subscribers.some((one) => one.subject === subject)) {
+  // Who listens in no queue group, or with a wildcard, watches and does not answer.
+  if (subscribers.some((one) => one.subject === subject && one.queue !== undefined)) {
     const surprise = light.filter((version) => !before.legs?.some((leg) => leg.version === version))
     return {
       legs: [],

@@ -172,6 +172,20 @@ describe('clear', () => {
     expect(await measure(connection, source, 50)).toEqual({'2.0.0': 50})
   })
 
+  test('does not take who only watches the source for somebody who answers', async () => {
+    await using opened = await open()
+    const {routes, host, key, connection, source} = opened
+    await routes.cutOver(two)
+    await host.stop(key, one)
+    await host.stop(key, two)
+    await host.run({key, name: 'echo', version: two, dark: true})
+    connection.subscribe(source, {callback: () => undefined})
+    await connection.flush()
+
+    expect(await routes.clear(echo)).toMatchObject({legs: [{version: two, weight: 100}], changed: false})
+    expect(await measure(connection, source, 50)).toEqual({'2.0.0': 50})
+  })
+
   test('warns when the traffic would go to a version that has none', async () => {
     await using opened = await open()
     const {routes, host, key} = opened
