@@ -57,9 +57,9 @@ export interface TokenEdit {
  */
 export function editToken(token: AccountToken, edit: TokenEdit, key: SigningKey): string {
   const {header, payload} = decodeToken(token.text)
-  const {mappings = {}, ...rest} = payload['nats'] as JsonObject
-  const edited = editMappings(mappings as JsonObject, edit)
-  const nats = keepOrder(payload['nats'] as JsonObject, {...rest, mappings: edited})
+  const present = payload['nats'] as JsonObject
+  const edited = editMappings((present['mappings'] ?? {}) as JsonObject, edit)
+  const nats = keepOrder(present, {...present, mappings: edited})
   const unnamed = keepOrder(payload, {...payload, iss: key.publicKey, iat: edit.issuedAt, nats})
   // Servers skip a token whose `jti` they already have, so it must differ whenever anything else does.
   const jti = createHash('sha256')

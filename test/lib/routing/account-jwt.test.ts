@@ -139,6 +139,13 @@ describe('editing an account token', () => {
     expect(Object.keys((after['nats'] as {mappings: object}).mappings)).toEqual(['a', source, 'b'])
   })
 
+  test('mappings that other tools wrote as null are none', () => {
+    const payload = {sub: account, iss: operator.publicKey, iat: 1, nats: {mappings: null, type: 'account'}}
+    const token = readAccountToken(encodeToken(header, payload, operator))
+    const after = readAccountToken(editToken(token, {source, destinations, issuedAt: 2}, signing))
+    expect(after.mappings).toEqual({[source]: destinations})
+  })
+
   test('a destination of weight 0 is left out, because a server would read it as 100', () => {
     const token = readAccountToken(
       encodeToken(header, {sub: account, iss: operator.publicKey, iat: 1, nats: {}}, operator),
