@@ -13,7 +13,7 @@ export function parseVersion(text: string): Version {
   if (text === '') throw new UsageError('A version cannot be empty.')
   if (text.length > longest)
     throw new UsageError(`A version can have at most ${longest} characters, not ${text.length}.`)
-  if (unprintable.test(text) || /\s/.test(text) || !text.isWellFormed()) {
+  if (!isPrintable(text)) {
     throw new UsageError(
       `${JSON.stringify(text)} is not a version: it holds white space or characters that cannot be shown.`,
     )
@@ -48,7 +48,12 @@ export function encodeVersion(version: string): string {
 /** The inverse of encodeVersion; undefined for a token that no version encodes to. */
 export function decodeVersion(token: string): Version | undefined {
   const text = Buffer.from(token, 'base64url').toString('utf8')
-  return text !== '' && encodeVersion(text) === token ? (text as Version) : undefined
+  const valid = text !== '' && text.length <= longest && isPrintable(text)
+  return valid && encodeVersion(text) === token ? (text as Version) : undefined
+}
+
+function isPrintable(text: string): boolean {
+  return !unprintable.test(text) && !/\s/.test(text) && text.isWellFormed()
 }
 
 function comparePrerelease(left: string | undefined, right: string | undefined): number {
