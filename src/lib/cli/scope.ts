@@ -1,3 +1,5 @@
+import {shellWord} from '../entity/require.js'
+
 /** The flags that say where a command acts, with the letter some have. */
 const scopeFlags = {
   server: '-s',
@@ -29,8 +31,4 @@ export function inScope(line: string, typed: TypedScope): string {
     return value === undefined || there ? [] : [`--${flag}`, shellWord(value)]
   })
   return [line, ...missing].join(' ')
-}
-
-function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }

@@ -4,7 +4,12 @@ import {resolveEntity} from './resolve.js'
 
 /** The shortest reference to an entity that a user can paste. */
 export function entityName({name, link}: Entity): string {
-  return formatRef({name: /\s/.test(name) ? JSON.stringify(name) : name, ...(link === undefined ? {} : {link})})
+  return formatRef({name: shellWord(name), ...(link === undefined ? {} : {link})})
+}
+
+/** A word as a shell takes it: names come from whoever signs modules, and lines with them are pasted. */
+export function shellWord(word: string): string {
+  return /^[\p{L}\p{M}\p{N}_@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }
 
 /** No running entity has that name. */
