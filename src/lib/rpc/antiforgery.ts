@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto'
 
 import {LatticeError} from '../errors.js'
 import type {SigningKey} from '../keys/nkey.js'
-import {decodeToken, encodeToken, type JsonObject} from '../keys/token.js'
+import {decodeToken, encodeToken, formatLossless, type JsonObject} from '../keys/token.js'
 import {entityUrl, type RpcEntity} from './address.js'
 import type {Invocation} from './invocation.js'
 
@@ -68,8 +68,8 @@ export function refusalOf(invocation: Invocation, policy: CallPolicy): string | 
     return 'The call is signed by a cluster that this host does not know.'
   }
   if (sub !== invocation.id) return 'The token of the call belongs to another call.'
-  if (typeof exp === 'number' && exp + skew <= policy.now) return 'The token of the call has expired.'
-  if (typeof nbf === 'number' && nbf - skew > policy.now) return 'The token of the call is not valid yet.'
+  if (exp != null && !(secondsOf(exp) + skew > policy.now)) return 'The token of the call has expired.'
+  if (nbf != null && !(secondsOf(nbf) - skew <= policy.now)) return 'The token of the call is not valid yet.'
   const claims = (typeof wascap === 'object' && wascap !== null ? wascap : {}) as JsonObject
   if (claims['origin_url'] !== entityUrl(invocation.origin)) return 'The token of the call names another origin.'
   if (claims['target_url'] !== targetUrl(invocation.target, invocation.operation)) {
@@ -77,6 +77,11 @@ export function refusalOf(invocation: Invocation, policy: CallPolicy): string | 
   }
   if (invocation.contentLength !== invocation.msg.length) return 'Calls in chunks are not supported by this host.'
   return claims['hash'] === invocationHash(invocation) ? undefined : 'The call was changed after it was signed.'
+}
+
+/** A number such as `1700000000.0` keeps its text when a token is read; what is no number is NaN and fits no time. */
+function secondsOf(claim: unknown): number {
+  return typeof claim === 'string' ? NaN : Number(formatLossless(claim))
 }
 
 function readToken(text: string): JsonObject | string {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 
 import {createKey} from '../../../src/lib/keys/nkey.js'
-import {decodeToken, encodeToken} from '../../../src/lib/keys/token.js'
+import {decodeToken, encodeToken, parseLossless} from '../../../src/lib/keys/token.js'
 import {actorEntity, entityUrl, rpcQueue, rpcSubject} from '../../../src/lib/rpc/address.js'
 import {invocationHash, refusalOf, signClaims, type Vouched} from '../../../src/lib/rpc/antiforgery.js'
 import type {Invocation} from '../../../src/lib/rpc/invocation.js'
@@ -95,6 +95,9 @@ describe('which calls are refused', () => {
     expect(refusalOf(timed({exp: now - 30}), policy)).toMatch(/expired/)
     expect(refusalOf(timed({nbf: now + 3}), policy)).toBeUndefined()
     expect(refusalOf(timed({nbf: now + 30}), policy)).toMatch(/not valid yet/)
+    expect(refusalOf(timed(parseLossless(`{"exp": ${now - 30}.0}`) as object), policy)).toMatch(/expired/)
+    expect(refusalOf(timed(parseLossless(`{"exp": ${now + 30}.0, "nbf": null}`) as object), policy)).toBeUndefined()
+    expect(refusalOf(timed({exp: 'never'}), policy)).toMatch(/expired/)
   })
 
   test('any single changed byte of any payload', () => {
