@@ -29,6 +29,8 @@ const longestConnectMs = 5000
  */
 export async function resolveSpec(flags: ConnectFlags, environment: Environment): Promise<ConnectSpec> {
   const env = (name: string): string | undefined => environment[name] || undefined
+  // Everybody on the machine sees the arguments of a program.
+  if (flags.server?.includes('@') === true) throw new SecretInArgumentError()
   const natsCredentials = environmentCredentials('NATS', env)
   const named = flags.context ?? env('LATTICE_CONTEXT')
   const ignoreSelected = env('NATS_URL') !== undefined && natsCredentials !== undefined
@@ -58,6 +60,15 @@ export async function resolveSpec(flags: ConnectFlags, environment: Environment)
     timeoutMs,
     connectTimeoutMs: Math.min(timeoutMs, longestConnectMs),
   })
+}
+
+/** A server was given with its user and password, where only its address belongs. */
+class SecretInArgumentError extends UsageError {
+  constructor() {
+    super('--server takes no user or password: every program on this machine could read them.', {
+      suggestions: ['LATTICE_USER and LATTICE_PASSWORD, or LATTICE_TOKEN', '--creds FILE', '--context NAME'],
+    })
+  }
 }
 
 /** The spec that a context alone stands for. Fields that this release cannot honour are refused by name. */

@@ -44,6 +44,12 @@ describe('where a connection comes from', () => {
     expect(await resolveSpec({}, {LATTICE_CONTEXT: 'named'})).toMatchObject({servers: ['nats://named']})
   })
 
+  test('a password among the arguments is refused, and not said again', async () => {
+    const refused = resolveSpec({server: 'nats://ok:4222,nats://bob:s3cret@there:4222'}, {})
+    await expect(refused).rejects.toThrow(/^--server takes no user or password/)
+    await expect(refused).rejects.not.toThrow(/s3cret/)
+  })
+
   test('flags are the strongest', async () => {
     const environment = {LATTICE_URL: 'nats://ours', NATS_URL: 'nats://theirs', LATTICE_LATTICE: 'west'}
     expect(await resolveSpec({}, environment)).toMatchObject({servers: ['nats://ours'], lattice: 'west'})
