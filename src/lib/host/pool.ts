@@ -1,3 +1,5 @@
+import {availableParallelism} from 'node:os'
+
 import {WorkerBudget, type BudgetMember} from './budget.js'
 import {DeadlineError, GuestError, StoppedError, TrapError} from './guest-errors.js'
 import {checkGuest, type GuestOutcome, type OutgoingCall} from './guest.js'
@@ -46,7 +48,8 @@ interface Job {
 
 interface Slot {
   readonly thread: WorkerThread
-  readonly startedAt: number
+  /** When its guest could be called, epoch milliseconds; undefined while it starts. */
+  startedAt?: number
   job?: Job | undefined
   idleTimer?: NodeJS.Timeout | undefined
 }
@@ -56,6 +59,10 @@ const defaultMemoryMiB = 256
 /** How long a pool keeps a worker from another that has none. */
 const turnMs = 100
 const longestTimer = 0x7fff_ffff
+/** Workers of a pool that start at the same time: more than there are cores would all be late. */
+const mostStarting = Math.max(2, availableParallelism())
+/** A guest that has not started by then never will. */
+const longestStartMs = 10_000
 
 /**
  * Runs the calls of one actor on worker threads, one call each: workers start when needed, idle ones end. Calls above
@@ -139,27 +146,48 @@ export class ActorPool implements AsyncDisposable {
   }
 
   #dispatch(): void {
-    while (this.#queue.size > 0 && this.#busy < this.#count) {
-      const slot = this.#idle.pop() ?? this.#startSlot()
-      if (slot === undefined) return
+    while (this.#queue.size > 0 && this.#busy < this.#count && this.#idle.length > 0) {
       const [job] = this.#queue
       this.#queue.delete(job!)
-      this.#run(job!, slot)
+      this.#run(job!, this.#idle.pop()!)
     }
-    this.#options.budget.forget(this.#member)
+    if (this.#startMissing()) this.#options.budget.forget(this.#member)
   }
 
-  #startSlot(): Slot | undefined {
-    if (!this.#options.budget.acquire(this.#member)) return undefined
-    const slot: Slot = {
-      startedAt: Date.now(),
-      thread: WorkerThread.start(this.#module, {
-        call: (call) => this.#options.hostCall({...call, deadline: slot.job?.deadline ?? Date.now()}),
-        log: this.#options.log,
-      }),
+  /** Starts workers for the calls in line; false when the host has none left. */
+  #startMissing(): boolean {
+    for (;;) {
+      const starting = [...this.#slots].filter(({startedAt}) => startedAt === undefined).length
+      if (starting >= Math.min(this.#queue.size, mostStarting) || this.#slots.size >= this.#count) return true
+      if (!this.#options.budget.acquire(this.#member)) return false
+      this.#startSlot()
     }
+  }
+
+  #startSlot(): void {
+    const thread = WorkerThread.start(this.#module, {
+      call: (call) => this.#options.hostCall({...call, deadline: slot.job?.deadline ?? Date.now()}),
+      log: this.#options.log,
+    })
+    const slot: Slot = {thread}
+    const limit = setTimeout(() => this.#fail(slot, `it did not start within ${longestStartMs} ms`), longestStartMs)
     this.#slots.add(slot)
-    return slot
+    void thread.started.then(({failure}) => {
+      clearTimeout(limit)
+      if (!this.#slots.has(slot)) return
+      if (failure !== undefined) return this.#fail(slot, failure)
+      slot.startedAt = Date.now()
+      this.#reuse(slot)
+    })
+  }
+
+  /** A worker that does not start takes the first call in line with it, so that a broken guest is told and not retried forever. */
+  #fail(slot: Slot, reason: string): void {
+    const [job] = this.#queue
+    this.#replaced += 1
+    if (job !== undefined) this.#settle(job, () => job.reject(new TrapError(job.operation, reason)))
+    this.#end(slot)
+    this.#dispatch()
   }
 
   #run(job: Job, slot: Slot): void {
@@ -210,7 +238,7 @@ export class ActorPool implements AsyncDisposable {
 
   #reuse(slot: Slot): void {
     const idle = this.#queue.size === 0
-    const hadTurn = Date.now() - slot.startedAt >= turnMs
+    const hadTurn = slot.startedAt !== undefined && Date.now() - slot.startedAt >= turnMs
     if (this.#slots.size > this.#count || this.#options.budget.shouldYield(this.#member, {idle, hadTurn})) {
       this.#end(slot)
     } else {

@@ -17,5 +17,9 @@ export interface ToWorker {
   readonly payload: Uint8Array
 }
 
+/** `ready`: the guest has started and waits for its first call. */
 export type FromWorker =
-  GuestOutcome | {readonly kind: 'log'; readonly line: string} | {readonly kind: 'call'; readonly call: OutgoingCall}
+  | GuestOutcome
+  | {readonly kind: 'ready'}
+  | {readonly kind: 'log'; readonly line: string}
+  | {readonly kind: 'call'; readonly call: OutgoingCall}

@@ -20,13 +20,17 @@ const resourceLimits = {maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16
 /** A thread with one guest; whatever that guest does, ends with the thread. */
 export class WorkerThread {
   readonly exited: Promise<void>
+  /** Resolves when the guest can be called, or with the reason why it never will. */
+  readonly started: Promise<{readonly failure?: string}>
   readonly #worker: Worker
   readonly #host: ThreadHost
   readonly #reply: (reply: OutgoingReply) => void
   #settle: ((outcome: GuestOutcome) => void) | undefined
+  #start!: (result: {readonly failure?: string}) => void
   #ended: GuestOutcome | undefined
 
   private constructor(module: CompiledModule, host: ThreadHost) {
+    this.started = new Promise((resolve) => (this.#start = resolve))
     const {port1: near, port2: far} = new MessageChannel()
     const flag = new Int32Array(new SharedArrayBuffer(4))
     const workerData: WorkerInput = {module, replies: far, flag}
@@ -48,7 +52,7 @@ export class WorkerThread {
     })
   }
 
-  /** Starts a thread; its guest starts there, and the first call waits for that. */
+  /** Starts a thread, and its guest there. */
   static start(module: CompiledModule, host: ThreadHost): WorkerThread {
     return new WorkerThread(module, host)
   }
@@ -77,6 +81,8 @@ export class WorkerThread {
         return this.#host.log(message.line)
       case 'call':
         return void this.#answer(message.call)
+      case 'ready':
+        return this.#start({})
       case 'trap':
         return this.#end(message.message)
       case 'answer':
@@ -95,6 +101,7 @@ export class WorkerThread {
 
   #end(message: string): void {
     this.#ended ??= {kind: 'trap', message}
+    this.#start({failure: message})
     this.#finish(this.#ended)
   }
 

@@ -30,6 +30,7 @@ function serve({module, replies, flag}: WorkerInput, port: NonNullable<typeof pa
       lines = 0
       answer(guest.call(operation, payload))
     })
+    post({kind: 'ready'})
   } catch (error) {
     answer({kind: 'trap', message: trapText(error)})
   }

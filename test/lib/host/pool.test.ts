@@ -1,3 +1,5 @@
+import {availableParallelism} from 'node:os'
+
 import {beforeAll, describe, expect, test} from 'vitest'
 
 import {DeadlineError, GuestError, StoppedError, TrapError} from '../../../src/lib/host/guest-errors.js'
@@ -77,6 +79,21 @@ describe('concurrency', () => {
     expect(pool.stats).toMatchObject({queued: 0, replaced: 0})
     release()
     expect(text(await first)).toBe('hello')
+  })
+
+  test('a worker that starts too late for its call is kept for the next one', async () => {
+    await using pool = openPool(probe)
+    await expect(pool.call('Probe.Echo', bytes('a'), Date.now() + 1)).rejects.toThrow(DeadlineError)
+    await until(() => pool.stats.workers === 1, soonMs)
+    expect(text(await pool.call('Probe.Echo', bytes('b'), soon()))).toBe('b')
+    expect(pool.stats).toMatchObject({workers: 1, replaced: 0})
+  })
+
+  test('a burst on a cold pool starts a few workers at a time and loses no call', async () => {
+    await using pool = openPool(probe, {count: 64, budget: new WorkerBudget(64)})
+    const calls = Array.from({length: 64}, (_, n) => pool.call('Probe.Echo', bytes(String(n)), soon()))
+    expect(pool.stats.workers).toBeLessThanOrEqual(Math.max(2, availableParallelism()))
+    expect((await Promise.all(calls)).map(text)).toEqual(calls.map((_, n) => String(n)))
   })
 
   test('a deadline that has passed is not tried', async () => {
