@@ -16,8 +16,9 @@ const layers = {
   cache: ['entity', 'records', 'nats', 'keys'],
   apply: ['routing', 'nats', 'keys'],
   routes: ['entity', 'records', 'routing', 'control', 'cache', 'apply', 'nats', 'keys'],
-  entities: ['entity', 'records', 'control', 'routes', 'routing', 'cache', 'rpc', 'nats', 'keys', 'host'],
-  host: ['files', 'entity', 'records', 'control', 'cache', 'rpc', 'nats', 'keys'],
+  entities: ['entity', 'records', 'control', 'routes', 'routing', 'cache', 'rpc', 'nats', 'keys', 'wasm'],
+  host: ['files', 'wasm', 'entity', 'records', 'control', 'cache', 'rpc', 'nats', 'keys'],
+  wasm: ['files', 'entity', 'keys'],
   server: ['files', 'nats', 'keys', 'control', 'entity'],
   cli: ['files', 'entity', 'entities', 'records', 'routing', 'nats', 'output'],
 }

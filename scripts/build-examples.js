@@ -4,7 +4,7 @@ import {mkdir, readdir, readFile, rename, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 
-import {signModuleFile} from '../dist/lib/host/module-file.js'
+import {signModuleFile} from '../dist/lib/wasm/module-file.js'
 import {ensureKeyFile, userIssuerFile} from '../dist/lib/keys/store.js'
 import {configDir} from '../dist/lib/files/paths.js'
 

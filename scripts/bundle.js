@@ -6,7 +6,7 @@ import {rolldown} from 'rolldown'
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url))
 
 const bundle = await rolldown({
-  input: {main: path('dist/lib/cli/main.js'), worker: path('dist/lib/host/worker.js')},
+  input: {main: path('dist/lib/cli/main.js'), worker: path('dist/lib/wasm/worker.js')},
   platform: 'node',
   // oclif loads the compiler only to run TypeScript sources.
   external: ['typescript'],

@@ -5,7 +5,7 @@ import {fileURLToPath} from 'node:url'
 
 import {expect, test} from 'vitest'
 
-import {readModuleClaims} from '../../src/lib/host/module.js'
+import {readModuleClaims} from '../../src/lib/wasm/module.js'
 import {useEmbeddedHome} from '../support/embedded-home.js'
 import {until} from '../support/until.js'
 

@@ -4,10 +4,10 @@ import {decode, encode} from '@msgpack/msgpack'
 import fc from 'fast-check'
 import {beforeAll, expect, test} from 'vitest'
 
-import {Guest} from '../../src/lib/host/guest.js'
-import {readModuleClaims} from '../../src/lib/host/module.js'
-import {limitMemory} from '../../src/lib/host/wasm.js'
-import {wasmApi} from '../../src/lib/host/webassembly.js'
+import {Guest} from '../../src/lib/wasm/guest.js'
+import {readModuleClaims} from '../../src/lib/wasm/module.js'
+import {limitMemory} from '../../src/lib/wasm/wasm.js'
+import {wasmApi} from '../../src/lib/wasm/webassembly.js'
 import {compileGuest} from '../support/guests.js'
 
 let echo: Guest

@@ -5,7 +5,7 @@ import {pathToFileURL} from 'node:url'
 import {encode} from '@msgpack/msgpack'
 import type {Msg, NatsConnection} from '@nats-io/transport-node'
 
-import {signModule} from '../../src/lib/host/module.js'
+import {signModule} from '../../src/lib/wasm/module.js'
 import {createKey, type SigningKey} from '../../src/lib/keys/nkey.js'
 import {decodeInvocation, type Invocation} from '../../src/lib/rpc/invocation.js'
 import {encodeResponse} from '../../src/lib/rpc/response.js'

@@ -1,7 +1,7 @@
 import {readFile} from 'node:fs/promises'
 
 import {createKey} from '../../src/lib/keys/nkey.js'
-import {signModule} from '../../src/lib/host/module.js'
+import {signModule} from '../../src/lib/wasm/module.js'
 
 const probe = new URL('../fixtures/probe/assembly/', import.meta.url)
 const echo = new URL('../../examples/echo/assembly/', import.meta.url)

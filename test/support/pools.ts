@@ -1,4 +1,4 @@
-import {ActorPool, WorkerBudget, type PoolOptions} from '../../src/lib/host/pool.js'
+import {ActorPool, WorkerBudget, type PoolOptions} from '../../src/lib/wasm/pool.js'
 
 /** How long the tests of pools wait for what should happen at once. */
 export const soonMs = 10_000

@@ -5,7 +5,7 @@ import {isDeepStrictEqual} from 'node:util'
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import {ControlClient} from '../../src/lib/control/client.js'
-import {readModuleClaims} from '../../src/lib/host/module.js'
+import {readModuleClaims} from '../../src/lib/wasm/module.js'
 import {openConnection} from '../../src/lib/nats/connect.js'
 import type {ConnectSpec} from '../../src/lib/nats/spec.js'
 import {cliIn, type Cli} from './cli.js'

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args'
 
 import {LocalCommand} from '../../lib/cli/command.js'
-import {inspectModuleFile, type ModuleReport} from '../../lib/host/module-file.js'
+import {inspectModuleFile, type ModuleReport} from '../../lib/wasm/module-file.js'
 import {moduleView} from '../../lib/output/module.js'
 
 export default class ClaimsInspect extends LocalCommand<ModuleReport> {

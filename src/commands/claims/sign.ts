@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags'
 
 import {LocalCommand} from '../../lib/cli/command.js'
 import {dryRunFlag, versionFlag} from '../../lib/cli/flags.js'
-import {signModuleFile, type SignResult} from '../../lib/host/module-file.js'
+import {signModuleFile, type SignResult} from '../../lib/wasm/module-file.js'
 import {signedModuleView} from '../../lib/output/module.js'
 
 export default class ClaimsSign extends LocalCommand<SignResult> {

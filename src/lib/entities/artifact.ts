@@ -4,7 +4,7 @@ import {fileURLToPath, pathToFileURL} from 'node:url'
 
 import type {Version} from '../entity/version.js'
 import {NotFoundError, UsageError} from '../errors.js'
-import {readModuleClaims} from '../host/module.js'
+import {readModuleClaims} from '../wasm/module.js'
 import {builtinHttpserver} from '../records/builtin.js'
 
 /** What is to be started: the reference a host is sent, and what could be learned of it here. */

@@ -3,7 +3,7 @@ import {isPublicKey} from '../keys/nkey.js'
 import {actorEntity, type RpcEntity} from '../rpc/address.js'
 import {CallError, invoke} from '../rpc/caller.js'
 import type {HostContext} from './context.js'
-import type {OutgoingCall} from './guest.js'
+import type {OutgoingCall} from '../wasm/guest.js'
 
 /** Who calls out. */
 export interface CallingActor {

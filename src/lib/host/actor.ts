@@ -12,7 +12,7 @@ import {deadlineText, encodeResponseWithin} from '../rpc/response.js'
 import {callOut} from './actor-calls.js'
 import type {ActorArtifact} from './artifact.js'
 import type {HostContext} from './context.js'
-import {ActorPool, DeadlineError, type WorkerBudget} from './pool.js'
+import {ActorPool, DeadlineError, type WorkerBudget} from '../wasm/pool.js'
 import {Serving} from './serving.js'
 
 export interface ActorOptions {

@@ -6,8 +6,8 @@ import {RunningActor} from './actor.js'
 import {readArtifact, type ActorArtifact, type ArtifactPolicy} from './artifact.js'
 import {chooseVersions, everyVersion} from './choose.js'
 import type {HostContext} from './context.js'
-import type {ModuleClaims} from './module.js'
-import type {WorkerBudget} from './pool.js'
+import type {ModuleClaims} from '../wasm/module.js'
+import type {WorkerBudget} from '../wasm/pool.js'
 import type {SavedActor} from './state.js'
 
 export interface ActorsOptions {

@@ -5,8 +5,8 @@ import {isAbsolute, resolve, sep} from 'node:path'
 import {fileURLToPath} from 'node:url'
 
 import {NotFoundError, ServerError, UnsafeError, UsageError} from '../errors.js'
-import {ModuleError} from './module-error.js'
-import {readModuleClaims, type ModuleClaims} from './module.js'
+import {ModuleError} from '../wasm/module-error.js'
+import {readModuleClaims, type ModuleClaims} from '../wasm/module.js'
 
 /** A module that was read and whose claims hold. */
 export interface ActorArtifact {

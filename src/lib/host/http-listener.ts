@@ -1,9 +1,11 @@
 import {once} from 'node:events'
 import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
+import {Server as NetServer} from 'node:net'
 
 import {ServerError} from '../errors.js'
 import {formatAddress, type ListenAddress} from './http-address.js'
 import {sendReason} from './http-message.js'
+import {settleWithin} from './serving.js'
 
 export interface ListenerOptions {
   /** Largest request body in bytes. */
@@ -13,6 +15,8 @@ export interface ListenerOptions {
 }
 
 const graceMs = 5000
+/** On a connection that was silent for so long after the port was freed, no request is on its way. */
+const quietMs = 250
 
 /** One HTTP port with keep-alive. It gathers request bodies and refuses those that are too large. */
 export class HttpListener {
@@ -64,12 +68,14 @@ export class HttpListener {
   }
 
   async #close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    // The port only: http's own close would also cut the connections on which a request may be on its way.
+    const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.#server, () => resolve()))
     // Clients with an open connection must learn that the next request needs another one.
     for (const response of this.#open) if (!response.headersSent) response.setHeader('Connection', 'close')
     const late = setTimeout(() => this.#server.closeAllConnections(), graceMs)
+    await settleWithin(closed, quietMs)
     while (this.#running.size > 0) await Promise.all(this.#running)
-    this.#server.closeIdleConnections()
+    this.#server.close()
     await closed
     clearTimeout(late)
   }

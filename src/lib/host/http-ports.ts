@@ -8,7 +8,8 @@ import {listenAddress} from './http-address.js'
 import {httpHandler} from './http-handler.js'
 import {HttpListener} from './http-listener.js'
 
-const retryMs = 2000
+/** Nobody answers between the host that goes and the one that takes its place. */
+const retryMs = 250
 
 interface LinkedActor {
   readonly link: LinkRecord

@@ -1,4 +1,4 @@
-import type {ModuleReport, SignResult} from '../host/module-file.js'
+import type {ModuleReport, SignResult} from '../wasm/module-file.js'
 import {fields} from './fields.js'
 
 /** A signed module: who it is now, by whom, and where the keys lie. */

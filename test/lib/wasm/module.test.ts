@@ -4,9 +4,9 @@ import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 
 import {LatticeError, UsageError} from '../../../src/lib/errors.js'
-import {ModuleError} from '../../../src/lib/host/module-error.js'
-import {examineModule, readModuleClaims, signModule, type SignOptions} from '../../../src/lib/host/module.js'
-import {formatSections, makeCustomSection, parseSections, type WasmSection} from '../../../src/lib/host/wasm.js'
+import {ModuleError} from '../../../src/lib/wasm/module-error.js'
+import {examineModule, readModuleClaims, signModule, type SignOptions} from '../../../src/lib/wasm/module.js'
+import {formatSections, makeCustomSection, parseSections, type WasmSection} from '../../../src/lib/wasm/wasm.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {decodeToken, encodeToken, type JsonObject} from '../../../src/lib/keys/token.js'
 

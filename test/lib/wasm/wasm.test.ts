@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import {expect, test} from 'vitest'
 
-import {ModuleError} from '../../../src/lib/host/module-error.js'
-import {formatSections, limitMemory, parseSections} from '../../../src/lib/host/wasm.js'
+import {ModuleError} from '../../../src/lib/wasm/module-error.js'
+import {formatSections, limitMemory, parseSections} from '../../../src/lib/wasm/wasm.js'
 
 const memorySection = 5
 
