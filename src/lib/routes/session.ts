@@ -75,7 +75,8 @@ export async function openReader(deps: RouteDeps): Promise<Reader> {
   const store = await RouteStore.open(connection, spec)
   if (!hasSystemCredentials(spec)) return {store, view: undefined}
   const [system, who] = await Promise.all([deps.system(), identify(connection, spec)])
-  return {store, view: await readAccount({system, account: who.account, clock})}
+  // Servers that disagree are what one may want to look at.
+  return {store, view: await readAccount({system, account: who.account, clock}, {newest: true})}
 }
 
 /** Server time, in milliseconds since the epoch. */

@@ -5,9 +5,10 @@ import {ensureBucket} from '../../../src/lib/cache/bucket.js'
 import {systemClock} from '../../../src/lib/clock.js'
 import {parseVersion} from '../../../src/lib/entity/version.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
+import {SystemClient} from '../../../src/lib/nats/system.js'
 import {legAddress, routeKey, sourceOf} from '../../../src/lib/routing/source.js'
 import {parseSplit} from '../../../src/lib/routing/weights.js'
-import {startOperatorCluster, type OperatorCluster} from '../../support/nats-server.js'
+import {startOperatorCluster, until, type OperatorCluster} from '../../support/nats-server.js'
 import {openRoutes, serveVersion, testActor, type TestRoutes} from '../../support/routes.js'
 import {scriptedHost} from '../../support/scripted-host.js'
 import {scriptedServer} from '../../support/scripted-server.js'
@@ -115,5 +116,20 @@ describe('a change on a cluster', () => {
       message: expect.stringContaining('S2 (it does not answer); it stays where it is live') as string,
     })
     expect((await store.get(routeKey(entity)))?.record).toMatchObject({state: 'live', servers: ['S0', 'S1']})
-  })
+
+    // It comes back with the token that it had.
+    await cluster.servers[2]!.restart()
+    const {account} = cluster.servers[0]!
+    const stored = async (): Promise<string[]> => {
+      await using system = await SystemClient.open(opened.spec)
+      return await lookUpTokens({system, account: account.publicKey})
+    }
+    await until(async () => (await stored()).length === 3, 15_000)
+    expect(new Set(await stored()).size).toBe(2)
+    await using later = await openRoutes(opened.spec)
+    expect(await later.routes.show(ref)).toMatchObject({
+      state: 'current',
+      recorded: {legs: [{weight: 30}, {weight: 70}]},
+    })
+  }, 40_000)
 })
