@@ -11,7 +11,10 @@ const versionSchema = z.string().transform((text, context): Version => {
   }
 })
 
-const legsSchema = z.array(z.object({version: versionSchema, weight: z.number().int().min(1).max(100)}))
+const legsSchema = z
+  .array(z.object({version: versionSchema, weight: z.number().int().min(1).max(100)}))
+  .max(100)
+  .refine(isWholeSplit, {message: 'not a whole split'})
 
 /**
  * The record of one entity's route. It is a proposal: what counts is the account token, and every command recomputes
@@ -56,3 +59,9 @@ export const routeSchema = z.looseObject({
 })
 
 export type RouteRecord = z.infer<typeof routeSchema>
+
+/** Nothing, or every version once and 100 percent in all. */
+function isWholeSplit(legs: readonly {readonly version: string; readonly weight: number}[]): boolean {
+  const sum = legs.reduce((total, {weight}) => total + weight, 0)
+  return legs.length === 0 || (sum === 100 && new Set(legs.map(({version}) => version)).size === legs.length)
+}

@@ -25,6 +25,7 @@ import {
   RefusedPushError,
   SilentServersError,
   UnknownOutcomeError,
+  unrecorded,
 } from './failure.js'
 import {AccountLease} from './lease.js'
 import {lightenLegs} from './lighten.js'
@@ -43,11 +44,7 @@ const verifyWithinMs = 2000
  */
 export async function changeRoute(session: Session, wanted: WantedRoute, options: ChangeOptions): Promise<RouteChange> {
   const plan = await planChange(session, wanted, options)
-  if (isDone(plan, session.view)) {
-    const revision = wanted.stored?.revision
-    const outcomes = presentServers(session.view)
-    return changeResult(session, plan, {changed: false, outcomes, ...(revision && {revision})})
-  }
+  if (isDone(plan, session.view)) return nothingToDo(session, plan)
   const warned = warnExporter(plan, session.view)
   if (options.dryRun) {
     const outcomes = presentServers(session.view)
@@ -55,6 +52,22 @@ export async function changeRoute(session: Session, wanted: WantedRoute, options
   }
   await using lease = await takeLease(session, wanted)
   return await applyPlan(session, warned, lease)
+}
+
+/** The result where nothing has to be changed; a NotLiveError when that is unknown of a server that should be there. */
+async function nothingToDo(session: Session, plan: ChangePlan): Promise<RouteChange> {
+  const {entity, stored} = plan.wanted
+  const present = presentServers(session.view)
+  const outcomes = [...present, ...absentServers(session, present, stored)]
+  if (outcomes.every(isLive)) {
+    return changeResult(session, plan, {changed: false, outcomes, ...(stored && {revision: stored.revision})})
+  }
+  // As after a change: a server that is gone for good is missed once.
+  if (stored !== undefined && !plan.options.dryRun) {
+    const servers = present.map(({server}) => server.name)
+    await session.store.put(stored.key, {...stored.record, servers}, stored.revision)
+  }
+  throw new NotLiveError(entity, outcomes, undefined)
 }
 
 /** Every push of an exporting account, whatever it changes, drops the replies that other accounts wait for. */
@@ -107,7 +120,8 @@ async function applyPlan(session: Session, plan: ChangePlan, lease: AccountLease
   const {wanted} = plan
   const key = routeKey(wanted.entity)
   const applying = applyingRecord(session, plan)
-  const revision = await session.store.put(key, applying, wanted.stored?.revision ?? 0)
+  const expected = wanted.stored?.revision ?? wanted.unreadable ?? 0
+  const revision = await session.store.put(key, applying, expected)
   const prepared = await prepare(session, plan, lease).catch(async (error: unknown) => {
     await restoreRecord(session, plan, revision)
     throw error
@@ -118,7 +132,9 @@ async function applyPlan(session: Session, plan: ChangePlan, lease: AccountLease
     throw await takeBack(session, plan, {outcomes, overtaken: verification.overtaken, revision})
   }
   const servers = verification.outcomes.filter(isLive).map(({server}) => server.name)
-  const liveRevision = await session.store.put(key, liveRecord(applying, servers), revision)
+  const liveRevision = await session.store
+    .put(key, liveRecord(applying, servers), revision)
+    .catch((error: unknown) => Promise.reject(unrecorded(wanted.entity, error)))
   if (!outcomes.every(isLive)) throw new NotLiveError(wanted.entity, outcomes, undefined)
   const warnings = await lightenLegs(session.deps.control, wanted.entity, wanted.legs)
   const {pushMs, confirmedAt} = receipt

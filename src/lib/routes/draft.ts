@@ -14,6 +14,8 @@ export interface WantedRoute {
   readonly legs: readonly Leg[]
   /** The record as it was read before anything was decided. */
   readonly stored: StoredRoute | undefined
+  /** The revision that is to be replaced, where its record cannot be read. */
+  readonly unreadable?: number
   /** The command in full, where something was inferred. */
   readonly explicit?: string
   /** Why the legs are not the ones that were asked for. */

@@ -2,7 +2,7 @@ import type {ServerOutcome} from '../apply/applier.js'
 import type {WriteBack} from '../apply/write-back.js'
 import type {Entity} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
-import {ConflictError, PartialError, ServerError, TimeoutError, UnsafeError} from '../errors.js'
+import {ConflictError, LatticeError, PartialError, ServerError, TimeoutError, UnsafeError} from '../errors.js'
 import type {RecordState} from './before.js'
 
 /** True when the whole table is live, or will be as soon as somebody uses the account there. */
@@ -61,6 +61,22 @@ export class UnknownOutcomeError extends TimeoutError {
     super(`Whether the route of '${entityName(entity)}' was changed is unknown: ${cause.message}`, {
       suggestions: [`lattice route show ${entityName(entity)}`, 'Run the same command again.'],
       details: {entity: entity.name, key: entity.key},
+      cause,
+    })
+  }
+}
+
+/** The error for a route that is live and could not be recorded as such; what is no LatticeError stays as it is. */
+export function unrecorded(entity: Entity, error: unknown): Error {
+  return error instanceof LatticeError ? new UnrecordedError(entity, error) : (error as Error)
+}
+
+/** The route is live and its record does not say so. */
+export class UnrecordedError extends PartialError {
+  constructor(entity: Entity, cause: LatticeError) {
+    super(`The route of '${entityName(entity)}' is live, and this could not be recorded: ${cause.message}`, {
+      suggestions: [`lattice route show ${entityName(entity)}`, 'Run the same command again.'],
+      details: {entity: entity.name, key: entity.key, cause: cause.kind},
       cause,
     })
   }

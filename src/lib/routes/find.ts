@@ -7,10 +7,11 @@ import {isPublicKey} from '../keys/nkey.js'
 import {accountOf} from '../nats/creds.js'
 import {hasSystemCredentials} from '../nats/system.js'
 import {routeKey} from '../routing/source.js'
+import type {ChangeOptions, WantedRoute} from './draft.js'
 import type {Known} from './infer.js'
 import {readSubscribers} from './preflight.js'
 import type {RouteDeps} from './session.js'
-import type {RouteStore, StoredRoute} from './store.js'
+import {UnreadableRouteError, type RouteStore, type StoredRoute} from './store.js'
 
 /** What runs, and what is recorded; an entity of a record need not run. */
 export interface KnownRoutes extends Known {
@@ -52,6 +53,20 @@ export function requireRouted(ref: EntityRef | undefined, known: KnownRoutes, co
 /** The record of an entity's route, if there is one. */
 export function routeOf(entity: Entity, {routes}: Pick<KnownRoutes, 'routes'>): StoredRoute | undefined {
   return routes.find(({key}) => key === routeKey(entity))
+}
+
+/** The record of an entity's route, read anew; one that cannot be read is an UnreadableRouteError unless it may be replaced. */
+export async function readStored(
+  store: RouteStore,
+  entity: Entity,
+  {repair}: Pick<ChangeOptions, 'repair'>,
+): Promise<Pick<WantedRoute, 'stored' | 'unreadable'>> {
+  try {
+    return {stored: await store.get(routeKey(entity))}
+  } catch (error) {
+    if (!(error instanceof UnreadableRouteError) || !repair) throw error
+    return {stored: undefined, unreadable: error.revision}
+  }
 }
 
 /** Nothing is recorded about a route of that entity, or of any. */

@@ -66,7 +66,8 @@ export class Routes {
     const {store, view} = await openReader(this.#deps)
     const known = await knownRoutes(this.#deps, store, ref)
     const entity = requireRouted(ref, known, 'show')
-    return routeView(known.lattice, entity, {stored: routeOf(entity, known), view})
+    const stored = routeOf(entity, known) ?? (await store.get(routeKey(entity)))
+    return routeView(known.lattice, entity, {stored, view})
   }
 
   /** The record of an entity's route; undefined when there is none. For what stops and scales versions. */

@@ -1,10 +1,9 @@
 import type {EntityRef} from '../entity/entity.js'
 import type {Version} from '../entity/version.js'
-import {routeKey} from '../routing/source.js'
 import type {AskedSplit} from '../routing/weights.js'
 import {changeRoute} from './change.js'
 import type {ChangeOptions} from './draft.js'
-import {knownEntities} from './find.js'
+import {knownEntities, readStored} from './find.js'
 import {inferCutover, inferSplit, type Known, type SplitHints, type WantedSplit} from './infer.js'
 import type {RouteChange} from './result.js'
 import {openSession, type RouteDeps} from './session.js'
@@ -45,6 +44,6 @@ async function decideAndChange(
   searching.catch(() => undefined)
   const session = await openSession(deps)
   const wanted = decide(await searching)
-  const stored = await session.store.get(routeKey(wanted.entity))
-  return changeRoute(session, {strategy, stored, ...wanted}, options)
+  const stored = await readStored(session.store, wanted.entity, options)
+  return changeRoute(session, {strategy, ...stored, ...wanted}, options)
 }

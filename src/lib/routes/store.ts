@@ -32,17 +32,10 @@ export class RouteStore {
     return Promise.resolve(new RouteStore(nc, spec, spec.lattice))
   }
 
-  /** All records, sorted by key; one that fits no schema is a ServerError, or left out with `readable`. */
+  /** All records, sorted by key; one that fits no schema is an UnreadableRouteError, or left out with `readable`. */
   async list({readable = false}: {readonly readable?: boolean} = {}): Promise<StoredRoute[]> {
     const entries = await orWithoutBucket(this.#bucket.list(), [])
-    return entries.flatMap((entry) => {
-      try {
-        return [readRoute(entry)]
-      } catch (error) {
-        if (readable) return []
-        throw error
-      }
-    })
+    return readable ? entries.flatMap(readIfReadable) : entries.map(readRoute)
   }
 
   /** The record of one key (routeKey), undefined when there is none. */
@@ -57,10 +50,10 @@ export class RouteStore {
     return entry?.operation === 'PUT' ? readRoute(entry) : undefined
   }
 
-  /** The stored revisions of a key's record, oldest first. */
+  /** The stored revisions of a key's record that can be read, oldest first. */
   async history(key: string): Promise<StoredRoute[]> {
     const entries = await orWithoutBucket(this.#bucket.history(key), [])
-    return entries.filter(({operation}) => operation === 'PUT').map(readRoute)
+    return entries.filter(({operation}) => operation === 'PUT').flatMap(readIfReadable)
   }
 
   /** Writes a record if its revision is still the expected one (0: there is none) and returns the new one; else a RouteMovedError. */
@@ -88,6 +81,19 @@ export async function replicasOfData(nc: NatsConnection, spec: JetStreamSpec, la
   return (fields['config'] as {num_replicas?: number} | undefined)?.num_replicas ?? 1
 }
 
+/** What is stored under a key fits no schema; only the user can say that it may be replaced. */
+export class UnreadableRouteError extends ServerError {
+  readonly revision: number
+
+  constructor({key, revision}: BucketEntry, problem: z.ZodError) {
+    super(`The route record '${key}' fits no known schema: '${problem.issues[0]?.path.join('.') ?? ''}'.`, {
+      suggestions: ['--repair   (replace what is there)'],
+      details: {key, revision, problem: z.prettifyError(problem)},
+    })
+    this.revision = revision
+  }
+}
+
 /** Another command changed the same route in between. */
 export class RouteMovedError extends ConflictError {
   constructor({name}: RouteRecord, cause: RevisionConflictError) {
@@ -99,13 +105,19 @@ export class RouteMovedError extends ConflictError {
   }
 }
 
-function readRoute({key, value, revision}: BucketEntry): StoredRoute {
-  const parsed = routeSchema.safeParse(parseJson(value))
-  if (parsed.success) return {key, record: parsed.data, revision}
-  const path = parsed.error.issues[0]?.path.join('.') ?? ''
-  throw new ServerError(`The route record '${key}' fits no known schema: '${path}'.`, {
-    details: {key, revision, problem: z.prettifyError(parsed.error)},
-  })
+function readRoute(entry: BucketEntry): StoredRoute {
+  const parsed = routeSchema.safeParse(parseJson(entry.value))
+  if (!parsed.success) throw new UnreadableRouteError(entry, parsed.error)
+  return {key: entry.key, record: parsed.data, revision: entry.revision}
+}
+
+function readIfReadable(entry: BucketEntry): StoredRoute[] {
+  try {
+    return [readRoute(entry)]
+  } catch (error) {
+    if (error instanceof UnreadableRouteError) return []
+    throw error
+  }
 }
 
 function parseJson(value: Uint8Array): unknown {

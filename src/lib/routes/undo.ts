@@ -1,13 +1,13 @@
 import type {Entity, EntityRef} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import {NotFoundError} from '../errors.js'
+import {routeKey} from '../routing/source.js'
 import type {Leg} from '../routing/weights.js'
 import {changeRoute} from './change.js'
 import type {ChangeOptions} from './draft.js'
-import {knownRoutes, NoRouteError, requireRouted, routeOf} from './find.js'
+import {knownRoutes, NoRouteError, readStored, requireRouted} from './find.js'
 import type {RouteChange} from './result.js'
 import type {Session} from './session.js'
-import type {StoredRoute} from './store.js'
 import {planUnmapped} from './unmap.js'
 
 export interface UndoOptions extends ChangeOptions {
@@ -27,11 +27,13 @@ export async function undoRoute(
   const {store, deps, lattice} = session
   const known = await knownRoutes(deps, store, ref)
   const entity = requireRouted(ref, known, 'undo')
-  const stored = routeOf(entity, known)
-  if (stored === undefined) throw new NoRouteError(entity, lattice)
-  const legs = options.to === undefined ? stored.record.replaced : await legsAt(session, entity, stored, options.to)
+  const found = await readStored(store, entity, options)
+  const recorded = found.stored !== undefined || found.unreadable !== undefined
+  const legs =
+    recorded && options.to !== undefined ? await legsAt(session, entity, options.to) : found.stored?.record.replaced
+  if (legs === undefined) throw new NoRouteError(entity, lattice)
   const explicit = ref === undefined ? {explicit: `lattice route undo ${entityName(entity)}`} : {}
-  const wanted = {strategy: 'undo', entity, stored, ...explicit} as const
+  const wanted = {strategy: 'undo', entity, ...found, ...explicit} as const
   if (legs.length > 0) return changeRoute(session, {...wanted, legs}, options)
   const command = `lattice route undo ${entityName(entity)}${options.to === undefined ? '' : ` --to ${options.to}`}`
   return changeRoute(
@@ -50,16 +52,14 @@ export async function clearRoute(
   const known = await knownRoutes(session.deps, session.store, ref)
   const entity = requireRouted(ref, known, 'clear')
   const command = `lattice route clear ${entityName(entity)}`
+  const found = await readStored(session.store, entity, options)
   const unmapped = await planUnmapped(session, entity, {share: options.share ?? false, command})
   const explicit = ref === undefined ? {explicit: command} : {}
-  return changeRoute(
-    session,
-    {strategy: 'clear', entity, stored: routeOf(entity, known), ...explicit, ...unmapped},
-    options,
-  )
+  return changeRoute(session, {strategy: 'clear', entity, ...found, ...explicit, ...unmapped}, options)
 }
 
-async function legsAt({store}: Session, entity: Entity, {key}: StoredRoute, revision: number): Promise<readonly Leg[]> {
+async function legsAt({store}: Session, entity: Entity, revision: number): Promise<readonly Leg[]> {
+  const key = routeKey(entity)
   const found = await store.at(key, revision)
   if (found?.record.state === 'live') return found.record.legs
   const history = await store.history(key)
