@@ -5,7 +5,8 @@ import type {Msg} from '@nats-io/transport-node'
 import type {ActorInstance} from '../control/dialect.js'
 import type {Version} from '../entity/version.js'
 import {LatticeError} from '../errors.js'
-import {actorEntity, isActorKey, rpcQueue, rpcSubject} from '../rpc/address.js'
+import {queueGroup} from '../routing/source.js'
+import {actorEntity, isActorKey, rpcSubject} from '../rpc/address.js'
 import {refusalOf} from '../rpc/antiforgery.js'
 import {decodeInvocation, type Invocation} from '../rpc/invocation.js'
 import {deadlineText, encodeResponseWithin} from '../rpc/response.js'
@@ -114,7 +115,7 @@ export class RunningActor {
   #serve(version?: Version): Serving {
     const {lattice} = this.#context
     const subject = rpcSubject(lattice, actorEntity(this.key), version)
-    return new Serving(this.#context, {subject, queue: rpcQueue(this.key, subject)}, (msg) => this.#answer(msg))
+    return new Serving(this.#context, {subject, queue: queueGroup('actor', subject)}, (msg) => this.#answer(msg))
   }
 
   async #answer(msg: Msg): Promise<void> {

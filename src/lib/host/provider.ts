@@ -9,7 +9,8 @@ import type {Version} from '../entity/version.js'
 import {encodeVersion} from '../entity/version.js'
 import {builtinHttpserver} from '../records/builtin.js'
 import {linkSchema, type LinkRecord} from '../records/link.js'
-import {rpcQueue, rpcSubject} from '../rpc/address.js'
+import {queueGroup} from '../routing/source.js'
+import {rpcSubject} from '../rpc/address.js'
 import {refusalOf} from '../rpc/antiforgery.js'
 import {decodeInvocation} from '../rpc/invocation.js'
 import {encodeResponseWithin} from '../rpc/response.js'
@@ -104,7 +105,7 @@ export class RunningProvider {
     const shared = rpcSubject(lattice, address)
     const versioned = rpcSubject(lattice, address, this.version)
     for (const subject of this.options.dark ? [versioned] : [shared, versioned]) {
-      this.#serve(subject, (msg) => this.#refuse(msg), rpcQueue(this.key, subject))
+      this.#serve(subject, (msg) => this.#refuse(msg), queueGroup('provider', subject))
     }
     this.#serve(`${shared}.linkdefs.put`, (msg) => this.#onLink(msg, (link) => this.putLink(link)))
     this.#serve(`${shared}.linkdefs.del`, (msg) => this.#onLink(msg, (link) => this.deleteLink(link)))

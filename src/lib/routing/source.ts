@@ -24,9 +24,14 @@ export function versionOfLeg(lattice: string, entity: Addressed, subject: string
   return subject.startsWith(prefix) ? decodeVersion(subject.slice(prefix.length)) : undefined
 }
 
-/** The queue group in which all instances of a version share its leg address; another group would get copies. */
+/** The queue group in which all instances share a subject of an entity; another group would get copies. */
+export function queueGroup(kind: Addressed['kind'], subject: string): string {
+  return kind === 'actor' ? subject : 'rpc'
+}
+
+/** The queue group of a leg address. */
 export function legQueueGroup(lattice: string, entity: Addressed, version: string): string {
-  return entity.kind === 'actor' ? legAddress(lattice, entity, version) : 'rpc'
+  return queueGroup(entity.kind, legAddress(lattice, entity, version))
 }
 
 /** Key of an entity's route record: a display name may change, this does not. */

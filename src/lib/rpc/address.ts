@@ -1,4 +1,4 @@
-import {encodeVersion} from '../entity/version.js'
+import {legAddress, sourceOf} from '../routing/source.js'
 
 /** One end of an invocation; an actor has no link name and no contract. */
 export interface RpcEntity {
@@ -18,19 +18,14 @@ export function isActorKey(publicKey: string): boolean {
   return publicKey.startsWith('M')
 }
 
-/** Subject on which an entity listens: any version of it, or exactly one (§5, §8.4). */
+/** Subject on which an entity listens: any version of it, or exactly one (§5, §8.4). Throws a UsageError. */
 export function rpcSubject(
   lattice: string,
-  {publicKey, linkName}: Pick<RpcEntity, 'publicKey' | 'linkName'>,
+  {publicKey: key, linkName: link}: Pick<RpcEntity, 'publicKey' | 'linkName'>,
   version?: string,
 ): string {
-  const entity = isActorKey(publicKey) ? publicKey : `${publicKey}.${linkName}`
-  return `wasmbus.rpc.${lattice}.${entity}${version === undefined ? '' : `.${encodeVersion(version)}`}`
-}
-
-/** The queue group that shares a subject of rpcSubject: the subject for actors, `rpc` for providers. */
-export function rpcQueue(publicKey: string, subject: string): string {
-  return isActorKey(publicKey) ? subject : 'rpc'
+  const entity = isActorKey(key) ? ({kind: 'actor', key} as const) : ({kind: 'provider', key, link} as const)
+  return version === undefined ? sourceOf(lattice, entity) : legAddress(lattice, entity, version)
 }
 
 /** The URL that antiforgery tokens name an entity by (§5). */

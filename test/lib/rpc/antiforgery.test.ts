@@ -3,10 +3,9 @@ import {describe, expect, test} from 'vitest'
 
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {decodeToken, encodeToken, parseLossless} from '../../../src/lib/keys/token.js'
-import {actorEntity, entityUrl, rpcQueue, rpcSubject} from '../../../src/lib/rpc/address.js'
+import {actorEntity, entityUrl, rpcSubject} from '../../../src/lib/rpc/address.js'
 import {invocationHash, refusalOf, signClaims, type Vouched} from '../../../src/lib/rpc/antiforgery.js'
 import type {Invocation} from '../../../src/lib/rpc/invocation.js'
-import {legAddress, legQueueGroup, sourceOf} from '../../../src/lib/routing/source.js'
 
 const actor = 'MAIJUKJUS4RWH3KQPKDEFXSN35TS3SV5ENKAKLKV6K2FCRRZF6PMARO2'
 const provider = 'VBXTCLK6EXHDADHJ3WIZUHYAAMR5FT2JZHXSU2Q4VVYA65E4MRQWC3NE'
@@ -33,15 +32,13 @@ describe('the wire facts of the reference', () => {
     expect(invocationHash(vouched)).toBe('F4239EB1B0C7138BEFA38BC3480249F6FC6E45C453E3690EF895F698AA20083D')
   })
 
-  test('URLs, subjects and queue groups', () => {
+  test('URLs and subjects', () => {
     expect(entityUrl(actorEntity(actor))).toBe(`wasmbus://${actor}`)
     expect(entityUrl({...keyValue, contractId: 'Acme:Key Value', linkName: 'Main'})).toBe(
       `wasmbus://acme/key_value/main/${provider}`,
     )
     expect(rpcSubject('default', actorEntity(actor), '1.2.0')).toBe(`wasmbus.rpc.default.${actor}.MS4yLjA`)
     expect(rpcSubject('default', keyValue, '1.2.0')).toBe(`wasmbus.rpc.default.${provider}.default.MS4yLjA`)
-    expect(rpcQueue(actor, 'a.b')).toBe('a.b')
-    expect(rpcQueue(provider, 'a.b')).toBe('rpc')
   })
 
   test('the token has the documented fields', () => {
@@ -120,16 +117,11 @@ describe('which calls are refused', () => {
   })
 })
 
-test('calls go where routes send them: both name one address', () => {
-  const versions = fc.string({minLength: 1, maxLength: 20})
-  fc.assert(
-    fc.property(versions, (version) => {
-      const link = 'default'
-      const linked = {kind: 'provider', key: provider, link} as const
-      expect(rpcSubject('l', actorEntity(actor), version)).toBe(legAddress('l', {kind: 'actor', key: actor}, version))
-      expect(rpcSubject('l', keyValue, version)).toBe(legAddress('l', linked, version))
-      expect(rpcSubject('l', keyValue)).toBe(sourceOf('l', linked))
-      expect(rpcQueue(provider, '')).toBe(legQueueGroup('l', linked, version))
-    }),
-  )
+test('a call goes where the routes of its target send from, and nowhere else', () => {
+  const source = `wasmbus.rpc.l.${provider}.default`
+  expect(rpcSubject('l', actorEntity(actor))).toBe(`wasmbus.rpc.l.${actor}`)
+  expect(rpcSubject('l', keyValue)).toBe(source)
+  expect(rpcSubject('l', keyValue, '1.2.0')).toBe(`${source}.MS4yLjA`)
+  expect(() => rpcSubject('l', {publicKey: provider, linkName: '>'})).toThrow(/makes no subject/)
+  expect(() => rpcSubject('l', {publicKey: 'M.other', linkName: ''})).toThrow(/makes no subject/)
 })
