@@ -11,19 +11,23 @@ import type {Routes} from './routes/routes.js'
 export class Lattice implements AsyncDisposable {
   readonly spec: ConnectSpec
   readonly connection: NatsConnection
+  /** When whoever opened it no longer wants to wait, by `performance.now()`. */
+  readonly #deadline: number
   #cache: Promise<LatticeCache> | undefined
   #control: Promise<ControlClient> | undefined
   #system: Promise<SystemClient> | undefined
   #routes: Promise<Routes> | undefined
 
-  private constructor(spec: ConnectSpec, connection: NatsConnection) {
+  private constructor(spec: ConnectSpec, connection: NatsConnection, deadline: number) {
     this.spec = spec
+    this.#deadline = deadline
     this.connection = connection
   }
 
   /** Connects; throws a ConnectionError that says why it cannot. */
   static async open(spec: ConnectSpec): Promise<Lattice> {
-    return new Lattice(spec, await openConnection(spec))
+    const deadline = performance.now() + spec.timeoutMs
+    return new Lattice(spec, await openConnection(spec), deadline)
   }
 
   /** Name of the lattice. */
@@ -40,7 +44,12 @@ export class Lattice implements AsyncDisposable {
   /** Requests to its hosts. */
   control(): Promise<ControlClient> {
     this.#control ??= import('./control/client.js').then(
-      ({ControlClient}) => new ControlClient(this.connection, {lattice: this.name, timeoutMs: this.spec.timeoutMs}),
+      ({ControlClient}) =>
+        new ControlClient(this.connection, {
+          lattice: this.name,
+          timeoutMs: this.spec.timeoutMs,
+          deadline: this.#deadline,
+        }),
     )
     return this.#control
   }

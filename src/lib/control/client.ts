@@ -49,6 +49,17 @@ export class AmbiguousAckError extends AmbiguousError {
   }
 }
 
+export interface ControlOptions {
+  readonly lattice: string
+  /** Longest wait for one answer. */
+  readonly timeoutMs: number
+  /** Time of `performance.now()` past which no request waits for long; default never. */
+  readonly deadline?: number
+}
+
+/** What a request gets at least: a host that answers at all does so much sooner. */
+const leastMs = 200
+
 /**
  * Requests to the hosts of one lattice. All throw NoRespondersError, RequestTimeoutError or ConnectionError for a
  * failure on the way, and those that change something RefusedError or AmbiguousAckError when the host will not.
@@ -57,19 +68,26 @@ export class ControlClient {
   readonly lattice: string
   readonly #nc: NatsConnection
   readonly #timeoutMs: number
+  readonly #deadline: number
   readonly #subjects: ControlSubjects
   #known: ReadonlyMap<string, HostPing> = new Map()
 
-  constructor(nc: NatsConnection, {lattice, timeoutMs}: {lattice: string; timeoutMs: number}) {
+  constructor(nc: NatsConnection, {lattice, timeoutMs, deadline = Infinity}: ControlOptions) {
     this.#nc = nc
     this.lattice = lattice
     this.#timeoutMs = timeoutMs
+    this.#deadline = deadline
     this.#subjects = controlSubjects(lattice)
+  }
+
+  /** How long a request may still take, in milliseconds. */
+  get leftMs(): number {
+    return Math.max(leastMs, Math.min(this.#timeoutMs, this.#deadline - performance.now()))
   }
 
   /** The hosts that answer, of whichever dialect, sorted by id. */
   async hosts(options: DetectOptions = {}): Promise<HostPing[]> {
-    const hosts = await detectHosts(this.#nc, {...options, lattice: this.lattice, timeoutMs: this.#timeoutMs})
+    const hosts = await detectHosts(this.#nc, {...options, lattice: this.lattice, timeoutMs: this.leftMs})
     this.#known = new Map(hosts.map((host) => [host.id, host]))
     return hosts
   }
@@ -78,7 +96,7 @@ export class ControlClient {
   async inventory(host: string): Promise<HostInventory> {
     refuseV1(this.#known.get(host))
     const subject = this.#subjects.inventory(host)
-    return parseInventory(await requestJson(this.#nc, subject, undefined, {timeoutMs: this.#timeoutMs}))
+    return parseInventory(await requestJson(this.#nc, subject, undefined, {timeoutMs: this.leftMs}))
   }
 
   /** What runs on all v0 hosts that answer, sorted by host id; throws when one of them falls silent in between. */
@@ -157,14 +175,15 @@ export class ControlClient {
   }
 
   async #acknowledged(host: string, subject: string, body: object): Promise<void> {
-    const ack = parseAck(await requestJson(this.#nc, subject, body, {timeoutMs: this.#timeoutMs}))
+    const ack = parseAck(await requestJson(this.#nc, subject, body, {timeoutMs: this.leftMs}))
     if (ack.accepted) return
     throw ack.candidates === undefined ? new RefusedError(host, ack) : new AmbiguousAckError(host, ack)
   }
 
   async #query(subject: string): Promise<unknown> {
     try {
-      const reply = await request(this.#nc, subject, '', {timeoutMs: this.#timeoutMs})
+      // One host answers; when that one hangs, there must be time for what is left to do.
+      const reply = await request(this.#nc, subject, '', {timeoutMs: this.leftMs / 2})
       return parseReply(reply.string(), subject)
     } catch (error) {
       if (error instanceof NoRespondersError) return {}

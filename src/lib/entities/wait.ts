@@ -22,7 +22,7 @@ export async function awaitInventory(
   host: string,
   options: WaitOptions,
 ): Promise<HostInventory> {
-  const deadline = options.clock.now() + options.timeoutMs
+  const deadline = options.clock.now() + Math.min(options.timeoutMs, control.leftMs)
   for (;;) {
     const inventory = await control.inventory(host)
     if (options.reached(inventory)) return inventory

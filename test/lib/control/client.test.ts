@@ -152,3 +152,15 @@ test('events that are published twice arrive once, and others are left out', asy
   }
   expect(seen).toEqual(['1', '2'])
 })
+
+test('with a deadline all requests together wait no longer, and the last still get a moment', async () => {
+  const host = playV0Host(peers, '0.63.2', {lattice, inventory: otpInventory})
+  const hung = peers.subscribe(`wasmbus.ctl.${lattice}.get.links`, {callback: () => undefined})
+  await peers.flush()
+  const deadline = performance.now() + 600
+  const limited = new ControlClient(mine, {lattice, timeoutMs: 10_000, deadline})
+  for (const _ of [1, 2, 3, 4, 5, 6]) await expect(limited.links()).rejects.toMatchObject({kind: 'timeout'})
+  hung.unsubscribe()
+  expect(performance.now() - deadline).toBeLessThan(600)
+  expect((await limited.inventory(host.id)).actors).toHaveLength(1)
+})
