@@ -24,6 +24,8 @@ function flush(stream: NodeJS.WriteStream): Promise<void> {
 }
 
 async function runCommandLine(argv: readonly string[], root: string): Promise<void> {
+  // Before oclif's own listener, which throws.
+  process.stdout.prependListener('error', onOutputLost)
   try {
     const found = findCommand(argv)
     if (argv[0] === 'help') await runAny([...argv.slice(1), '--help'], root)
@@ -32,6 +34,13 @@ async function runCommandLine(argv: readonly string[], root: string): Promise<vo
   } catch (error) {
     reportFailure(error, argv.includes('--json'))
   }
+}
+
+/** A reader that went away wants no more; a full disk must be told, once and in a sentence. */
+function onOutputLost({code = 'error'}: NodeJS.ErrnoException): void {
+  if (code === 'EPIPE') return
+  process.stderr.write(`Error: The output could not be written: ${code}.\n`)
+  process.exit(1)
 }
 
 interface Found {
