@@ -71,9 +71,11 @@ function fixed({name}: EmbeddedState, how: string): ConflictError {
   })
 }
 
-function mustStop({name}: EmbeddedState, how: string): ConflictError {
+function mustStop({name, ephemeral}: EmbeddedState, how: string): ConflictError {
+  const kept = ephemeral ? 'its keys, data and entities are lost with it' : 'keys, data and entities are kept'
+
   return new ConflictError(`Lattice '${name}' ${how}.`, {
-    suggestions: [`lattice down --name ${name}`, 'Then run this again: keys, data and entities are kept.'],
+    suggestions: [`lattice down --name ${name}`, `Then run this again: ${kept}.`],
     details: {lattice: name},
   })
 }
