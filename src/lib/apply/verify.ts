@@ -22,7 +22,7 @@ export async function verifyPush(source: AccountSource, receipt: Receipt, within
   for (;;) {
     const verification = await verifyOnce(source, receipt)
     const waiting = verification.outcomes.some(({outcome}) => outcome === 'differs' || outcome === 'missing')
-    if (!waiting || verification.overtaken || source.clock.now() >= deadline) return verification
+    if (!waiting || source.clock.now() >= deadline) return verification
     await source.clock.sleep(50)
   }
 }
@@ -66,16 +66,23 @@ function judgeServer(
 ): Omit<ServerOutcome, 'server'> {
   const {receipt, tokens, expected} = basis
   if (view === undefined) return {outcome: 'missing', reason: 'it does not answer'}
-  const refusal = receipt.replies.find((reply) => reply.server.id === server.id && !reply.accepted)
+  const answer = receipt.replies.find((reply) => reply.server.id === server.id && !reply.accepted)
+  const refusal = answer && hideForeign(answer.message, receipt)
   if (view.live !== undefined) {
     const reason = view.live.expired ? 'the account token has expired' : differenceText(view, view.live.table, basis)
     if (reason === undefined) return {outcome: 'applied'}
-    return refusal === undefined ? {outcome: 'differs', reason} : {outcome: 'refused', reason: refusal.message}
+    return refusal === undefined ? {outcome: 'differs', reason} : {outcome: 'refused', reason: refusal}
   }
-  if (refusal !== undefined) return {outcome: 'refused', reason: refusal.message}
+  if (refusal !== undefined) return {outcome: 'refused', reason: refusal}
   // Stored tokens come without their server's name, so only all of them together tell something about one.
   const everywhere = tokens.length >= expected && tokens.every((token) => token === receipt.token.text)
   return everywhere ? {outcome: 'stored'} : {outcome: 'missing', reason: 'not every stored token is the new one'}
+}
+
+/** Servers quote the mapping that they do not like, and it need not be ours. */
+function hideForeign(message: string, {change}: Receipt): string {
+  const ours = [change.source, ...(change.destinations ?? []).map(({subject}) => subject)]
+  return message.replace(/"([^"]*)"/g, (quoted, text: string) => (ours.includes(text) ? quoted : '"…"'))
 }
 
 function differenceText({server}: ServerView, table: MappingTable, {receipt, current}: Basis): string | undefined {

@@ -33,10 +33,12 @@ export function lintPlan(table: MappingTable, plan: MappingPlan, {inboxPrefix}: 
       ),
     ...others
       .filter((other) => subjectsOverlap(source, other))
-      .map((other) =>
+      // Which one is not said: what others map is no business of a log.
+      .slice(0, 1)
+      .map(() =>
         refuse(
           'overlap',
-          `The source '${source}' overlaps the mapping of '${other}', and which of them wins is random.`,
+          `The source '${source}' overlaps another mapping of the account, and which of them wins is random.`,
         ),
       ),
     ...plan.destinations

@@ -190,6 +190,35 @@ describe('a push', () => {
     expect((await readAccount(driver)).token.mappings[source]).toEqual(theirs)
   })
 
+  test('that another tool is just overtaking is not given up before the servers have come round', async () => {
+    await using opened = await open()
+    const {driver, source} = opened
+    await push(driver, source)
+    const theirs = await prepareChange(driver, {source: `${source}.theirs`, destinations})
+    const ours = await push(driver, source, [{subject: 'v3.orders', weight: 100}])
+    await sendChange(driver, theirs)
+    const verifying = verifyPush(driver, ours, 5000)
+    await sendChange(driver, await prepareChange(driver, ours.change))
+    expect(await verifying).toMatchObject({overtaken: true, outcomes: [{outcome: 'applied'}]})
+  })
+
+  test('that is refused for a mapping of somebody else does not tell which', async () => {
+    await using opened = await open()
+    const {driver, source} = opened
+    const {token} = await readAccount(driver)
+    const {header, payload} = decodeToken(token.text)
+    const twice = [destinations[0], destinations[0]]
+    const nats = {...(payload['nats'] as object), mappings: {'their.secret': twice, [source]: destinations}}
+    const before = await prepareChange(driver, {source, destinations})
+    const text = encodeToken(header, {...payload, nats, iat: before.token.issuedAt}, driver.key)
+    const receipt = await sendChange(driver, {...before, token: {...before.token, text}})
+    const {outcomes} = await verifyPush(driver, receipt, 0)
+    expect(outcomes).toMatchObject([
+      {outcome: 'refused', reason: expect.stringContaining('Mapping "…" exceeds') as string},
+    ])
+    expect(JSON.stringify(outcomes)).not.toContain('their.secret')
+  })
+
   test('stays live when a later token of another tool kept it', async () => {
     await using opened = await open()
     const {driver, source} = opened

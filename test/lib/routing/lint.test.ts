@@ -70,6 +70,12 @@ describe('findings about a plan', () => {
     expect(rules(predictTable({'orders.get': [{subject: 'x'}]}))).toEqual([])
   })
 
+  test('what others map is not told', () => {
+    const table = predictTable({'orders.*': [{subject: 'x.$1'}], 'v1.>': [{subject: 'v3.>'}]})
+    const text = JSON.stringify(lintPlan(table, plan))
+    for (const foreign of ['orders.*', 'x.$1', 'v1.>', 'v3']) expect(text).not.toContain(foreign)
+  })
+
   test('a destination that is mapped itself is refused', () => {
     expect(rules(predictTable({'v1.>': [{subject: 'v3.>'}]}))).toEqual(['refuse chained'])
   })
