@@ -5,6 +5,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
 import {createKey, type SigningKey} from '../../src/lib/keys/nkey.js'
+import {openConnection} from '../../src/lib/nats/connect.js'
 import type {ConnectSpec} from '../../src/lib/nats/spec.js'
 import {createOperatorKeys, createUser, operatorTokens} from '../../src/lib/server/operator.js'
 import {startIn, type TestServer, type TestServerOptions} from './running-server.js'
@@ -69,6 +70,7 @@ export async function startOperatorCluster(size: number): Promise<OperatorCluste
           ),
         ),
       )
+      await Promise.all(servers.map(waitForJetStream))
       return {
         servers,
         spec: (lattice) => ({...servers[0]!.spec(lattice), servers: servers.map(({url}) => url)}),
@@ -170,6 +172,19 @@ async function operatorServer(operator: TestOperator, options: TestServerOptions
 
 function writeSecret(path: string, text: string): Promise<void> {
   return writeFile(path, text, {mode: 0o600})
+}
+
+/** Servers of a cluster learn of the account's JetStream a moment after its leader was chosen. */
+async function waitForJetStream(server: OperatorServer): Promise<void> {
+  const nc = await openConnection(server.spec())
+  try {
+    await until(async () => {
+      const reply = await nc.request('$JS.API.INFO', '', {timeout: 2000}).catch(() => undefined)
+      return reply?.json<{error?: unknown}>().error === undefined && reply !== undefined
+    }, 20_000)
+  } finally {
+    await nc.close()
+  }
 }
 
 async function waitForLog(server: TestServer, pattern: string, withinMs: number): Promise<void> {

@@ -66,7 +66,8 @@ export class Routes {
     const {store, view} = await openReader(this.#deps)
     const known = await knownRoutes(this.#deps, store, ref)
     const entity = requireRouted(ref, known, 'show')
-    const stored = routeOf(entity, known) ?? (await store.get(routeKey(entity)))
+    // A list may come from a server that has just started and lags behind.
+    const stored = await store.get(routeKey(entity))
     return routeView(known.lattice, entity, {stored, view})
   }
 

@@ -109,6 +109,14 @@ describe('a change on a cluster', () => {
     const {routes, store, ref, entity} = opened
     await routes.split(seventyThirty, {entity: ref, versions})
     await cluster.servers[2]!.stop()
+    // It may have led, and the others choose a new leader first.
+    const apis = ['INFO', 'STREAM.INFO.KV_LATTICEACCOUNT', `STREAM.INFO.KV_LATTICEROUTES_${opened.spec.lattice}`]
+    const led = (api: string): Promise<boolean> =>
+      opened.connection.request(`$JS.API.${api}`, '', {timeout: 1000}).then(
+        (reply) => reply.json<{error?: unknown}>().error === undefined,
+        () => false,
+      )
+    await until(async () => (await Promise.all(apis.map(led))).every(Boolean), 20_000)
     await using again = await openRoutes(opened.spec)
     const failure = again.routes.split(thirtySeventy, {entity: ref, versions})
     await expect(failure).rejects.toMatchObject({
