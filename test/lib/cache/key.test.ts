@@ -9,11 +9,12 @@ import type {RecordAddress} from '../../../src/lib/records/registry.js'
 const lattice = fc.stringMatching(/^[A-Za-z0-9_-]{1,20}$/)
 const publicKey = fc.constantFrom('M', 'V').map((kind) => createKey(kind).publicKey)
 const text = fc.string({unit: 'grapheme', minLength: 1, maxLength: 60}).filter((value) => value.isWellFormed())
+const version = text.filter((value) => value.length <= 128 && !/\s|\p{Cc}|\u2028|\u2029/u.test(value))
 const address: fc.Arbitrary<RecordAddress> = fc.oneof(
   publicKey.map((key): RecordAddress => ({kind: 'claims', publicKey: key})),
   fc
-    .tuple(publicKey, text)
-    .map(([key, version]): RecordAddress => ({kind: 'claims', publicKey: key, version: version as Version})),
+    .tuple(publicKey, version)
+    .map(([key, of]): RecordAddress => ({kind: 'claims', publicKey: key, version: of as Version})),
   fc.stringMatching(/^[0-9A-F]{64}$/).map((hash): RecordAddress => ({kind: 'link', hash})),
   text.map((url): RecordAddress => ({kind: 'ref', url})),
   fc
