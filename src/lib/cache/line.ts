@@ -1,3 +1,5 @@
+import {shellWord} from '../entity/require.js'
+
 /** Which lattice a suggested line acts on. */
 export interface LineScope {
   readonly lattice: string
@@ -10,9 +12,5 @@ export function commandLine(words: readonly string[], {lattice, context}: LineSc
     ...(context === undefined ? [] : ['--context', context]),
     ...(lattice === 'default' && context === undefined ? [] : ['--lattice', lattice]),
   ]
-  return ['lattice', ...words, ...scope].map(quote).join(' ')
-}
-
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+  return ['lattice', ...words, ...scope].map(shellWord).join(' ')
 }

@@ -1,5 +1,5 @@
 import {runningVersions, type Entity, type Instance} from '../entity/entity.js'
-import {entityName} from '../entity/require.js'
+import {entityName, shellWord} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
 import {AmbiguousError, UnsafeError} from '../errors.js'
 import type {RouteRecord} from '../records/route.js'
@@ -28,7 +28,7 @@ export class WeightedVersionError extends UnsafeError {
       `'${name}@${version}' has ${weight} % of the traffic of route '${name}', and this would take its last instance away.`,
       {
         suggestions: [
-          ...(other === undefined ? [] : [`lattice route bluegreen ${name} --to ${other}`]),
+          ...(other === undefined ? [] : [`lattice route bluegreen ${name} --to ${shellWord(other)}`]),
           `lattice route show ${name}`,
           '--allow in-use',
         ],

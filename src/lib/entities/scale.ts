@@ -3,8 +3,7 @@ import type {ControlClient} from '../control/client.js'
 import type {HostPing} from '../control/dialect.js'
 import {discover, type Discovery} from '../control/discover.js'
 import {formatRef, runningVersions, type Entity, type EntityRef, type Instance} from '../entity/entity.js'
-import {entityName} from '../entity/require.js'
-import {requireEntity} from '../entity/require.js'
+import {entityName, requireEntity, shellWord, versionName} from '../entity/require.js'
 import {resolveEntity} from '../entity/resolve.js'
 import type {Version} from '../entity/version.js'
 import {LatticeError, NotFoundError, PartialError, UnsafeError, UsageError} from '../errors.js'
@@ -135,12 +134,12 @@ function undoLine(entity: Entity, {version, host, count, dark, imageRef}: Instan
   const name = entityName(entity)
   if (to > 0) {
     const light = share && dark ? '   (it stays live; stop and start it --dark to change that)' : ''
-    return `lattice scale ${name}${version === undefined ? '' : ` --version ${version}`} --count ${count} --host ${host}${light}`
+    return `lattice scale ${name}${version === undefined ? '' : ` --version ${shellWord(version)}`} --count ${count} --host ${host}${light}`
   }
   const beside = entity.instances.some((other) => other.version !== version) ? ' --share' : ''
   const link = entity.link === undefined || entity.link === 'default' ? '' : ` --link ${entity.link}`
   const size = entity.kind === 'actor' ? ` --count ${count}` : ''
-  return `lattice start ${imageRef ?? '<artifact>'}${size}${link} --host ${host}${dark ? ' --dark' : beside}`
+  return `lattice start ${imageRef === undefined ? '<artifact>' : shellWord(imageRef)}${size}${link} --host ${host}${dark ? ' --dark' : beside}`
 }
 
 /** Name of what a reference means when it was started once and does not run now: a stop that is repeated is no error. */
@@ -166,7 +165,7 @@ class NotRunningError extends NotFoundError {
   constructor(entity: Entity, ref: EntityRef, host: string | undefined) {
     const where = host === undefined ? '' : ` on host ${host}`
     super(`'${formatRef(ref)}' does not run${where}.`, {
-      suggestions: runningVersions(entity).map((version) => `${entityName(entity)}@${version}`),
+      suggestions: runningVersions(entity).map((version) => versionName(entity, version)),
       details: {entity: formatRef(ref), running: runningVersions(entity), ...(host === undefined ? {} : {host})},
     })
   }
@@ -180,14 +179,14 @@ interface Commands {
 function scaleCommands(entity: Entity, count: number): Commands {
   const name = entityName(entity)
   return {
-    one: (version) => `lattice scale ${name} --version ${version} --count ${count}`,
+    one: (version) => `lattice scale ${name} --version ${shellWord(version)} --count ${count}`,
     all: `lattice scale ${name} --all-versions --count ${count}`,
   }
 }
 
 function stopCommands(entity: Entity): Commands {
   const name = entityName(entity)
-  return {one: (version) => `lattice stop ${name}@${version}`, all: `lattice stop ${name} --all-versions`}
+  return {one: (version) => `lattice stop ${versionName(entity, version)}`, all: `lattice stop ${name} --all-versions`}
 }
 
 /** Rule 1. */

@@ -3,7 +3,7 @@ import type {ControlClient} from '../control/client.js'
 import type {HostInventory, HostPing} from '../control/dialect.js'
 import {discover, type Discovery} from '../control/discover.js'
 import {formatRef, runningVersions, type Entity, type Instance} from '../entity/entity.js'
-import {entityName} from '../entity/require.js'
+import {entityName, shellWord, versionName} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
 import {AmbiguousError, NotFoundError, UnsafeError} from '../errors.js'
 import {readArtifact, type Artifact} from './artifact.js'
@@ -117,7 +117,7 @@ function refuseOtherState(entity: Entity, instance: Instance, {dark}: StartOptio
   if (!dark || instance.dark) return
   const name = `${entityName(entity)}@${instance.version ?? '?'}`
   throw new UnsafeError(`'${name}' runs there already and takes traffic, so it cannot start dark.`, {
-    suggestions: [`lattice stop ${name}`],
+    suggestions: [`lattice stop ${versionName(entity, instance.version ?? '?')}`],
     details: {entity: entity.name, key: entity.key, host: instance.host},
   })
 }
@@ -207,5 +207,7 @@ function startResult(
 /** What a stop would name: by key where the name could not be pasted. */
 function undoRef({kind, key, name, version, ref}: Artifact, {link}: StartOptions): string {
   const plain = name !== undefined && /^[\w.-]+$/.test(name) ? name : (key ?? ref)
-  return formatRef({name: plain, ...(kind === 'provider' ? {link} : {}), ...(version === undefined ? {} : {version})})
+  return shellWord(
+    formatRef({name: plain, ...(kind === 'provider' ? {link} : {}), ...(version === undefined ? {} : {version})}),
+  )
 }

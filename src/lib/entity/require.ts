@@ -1,10 +1,25 @@
 import {AmbiguousError, NotFoundError} from '../errors.js'
-import {formatRef, type Entity, type EntityRef} from './entity.js'
+import {formatRef, parseRef, type Entity, type EntityRef} from './entity.js'
 import {resolveEntity} from './resolve.js'
 
-/** The shortest reference to an entity that a user can paste. */
-export function entityName({name, link}: Entity): string {
-  return formatRef({name: shellWord(name), ...(link === undefined ? {} : {link})})
+/** The shortest reference to an entity that a user can paste: its key where its name cannot stand in a reference. */
+export function entityName({name, key, link}: Entity): string {
+  return formatRef({name: shellWord(isReference(name) ? name : key), ...(link === undefined ? {} : {link})})
+}
+
+/** One version of an entity as a user can paste it. */
+export function versionName(entity: Entity, version: string): string {
+  return `${entityName(entity)}@${shellWord(version)}`
+}
+
+/** Names come from whoever signs modules, and may look like a flag, a version or a link. */
+function isReference(name: string): boolean {
+  try {
+    const {link, version} = parseRef(name)
+    return link === undefined && version === undefined && !name.startsWith('-')
+  } catch {
+    return false
+  }
 }
 
 /** A word as a shell takes it: names come from whoever signs modules, and lines with them are pasted. */

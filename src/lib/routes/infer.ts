@@ -1,5 +1,5 @@
 import {runningVersions, type Entity, type EntityRef} from '../entity/entity.js'
-import {entityName, requireEntity} from '../entity/require.js'
+import {entityName, requireEntity, shellWord, versionName} from '../entity/require.js'
 import {isSemver, type Version} from '../entity/version.js'
 import {AmbiguousError, NotFoundError, UsageError} from '../errors.js'
 import {checkLegs, type AskedSplit, type Leg} from '../routing/weights.js'
@@ -59,14 +59,14 @@ export function inferCutover(to: Version, ref: EntityRef | undefined, known: Kno
   const several = known.entities.filter((entity) => runningVersions(entity).length > 1)
   const both = running.filter((entity) => several.includes(entity))
   const candidates = [both, several, running].find(({length}) => length > 0) ?? []
-  const command = (entity: Entity): string => `lattice route bluegreen ${entityName(entity)} --to ${to}`
+  const command = (entity: Entity): string => `lattice route bluegreen ${entityName(entity)} --to ${shellWord(to)}`
   const entity = oneOf(candidates, known, command)
   return {entity, legs, explicit: command(entity)}
 }
 
 /** The command that makes a split, with nothing left to infer. */
 export function splitCommand(entity: Entity, legs: readonly Leg[]): string {
-  return `lattice route ab ${legs.map(({version, weight}) => `${entityName(entity)}@${version}=${weight}`).join(' ')}`
+  return `lattice route ab ${legs.map(({version, weight}) => `${versionName(entity, version)}=${weight}`).join(' ')}`
 }
 
 function inferEntity(weights: readonly number[], known: Known): Entity {
@@ -100,7 +100,7 @@ function inferVersions(entity: Entity, weights: readonly number[]): Version[] {
       {
         suggestions: [
           'lattice start ARTIFACT --dark',
-          ...versions.map((version) => `lattice route bluegreen ${name} --to ${version}`),
+          ...versions.map((version) => `lattice route bluegreen ${name} --to ${shellWord(version)}`),
         ],
         details,
       },

@@ -2,7 +2,7 @@ import {z} from 'zod'
 
 import type {AccountView} from '../apply/account-state.js'
 import {runningVersions, type Entity} from '../entity/entity.js'
-import {entityName} from '../entity/require.js'
+import {entityName, shellWord} from '../entity/require.js'
 import {UnsafeError} from '../errors.js'
 import type {SystemClient} from '../nats/system.js'
 import {predictTable} from '../routing/effective.js'
@@ -93,7 +93,7 @@ export class RefusedRouteError extends UnsafeError {
       suggestions: [
         ...(running.length > 0 ? [`lattice entity inspect ${entityName(entity)}`] : []),
         ...(running.length === 2
-          ? [`lattice route ab 50/50 --entity ${entityName(entity)} --versions ${running.join(',')}`]
+          ? [`lattice route ab 50/50 --entity ${entityName(entity)} --versions ${shellWord(running.join(','))}`]
           : []),
       ],
       details: {entity: entity.name, key: entity.key, running, findings},

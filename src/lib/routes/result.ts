@@ -1,7 +1,7 @@
 import type {AccountView} from '../apply/account-state.js'
 import type {ServerOutcome} from '../apply/applier.js'
-import {runningVersions, type Entity} from '../entity/entity.js'
-import {entityName} from '../entity/require.js'
+import {formatRef, runningVersions, type Entity} from '../entity/entity.js'
+import {entityName, shellWord} from '../entity/require.js'
 import type {RouteRecord} from '../records/route.js'
 import type {MappingPlan} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
@@ -81,7 +81,7 @@ export function undoCommand(entity: Entity, previous: readonly Leg[] | undefined
   const light = lightVersions(entity)
   const lit = new Set([...light, ...legs.map(({version}) => version)])
   return lit.size > 1 && light.length === 1
-    ? `lattice route bluegreen ${name} --to ${light[0]!}`
+    ? `lattice route bluegreen ${name} --to ${shellWord(light[0]!)}`
     : `lattice route undo ${name}`
 }
 
@@ -109,7 +109,7 @@ export function changeResult({lattice, deps}: Session, plan: ChangePlan, outcome
   const {changed, outcomes, pushMs, confirmedAt, revision, record} = outcome
   const dry = record !== undefined
   return {
-    entity: entityName(entity),
+    entity: formatRef(entity),
     key: entity.key,
     ...(entity.link === undefined ? {} : {link: entity.link}),
     lattice,

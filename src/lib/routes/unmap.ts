@@ -1,5 +1,5 @@
 import type {Entity} from '../entity/entity.js'
-import {entityName} from '../entity/require.js'
+import {entityName, shellWord, versionName} from '../entity/require.js'
 import {UnsafeError} from '../errors.js'
 import {sourceOf} from '../routing/source.js'
 import type {Leg} from '../routing/weights.js'
@@ -71,8 +71,8 @@ export class SharedSourceError extends UnsafeError {
       `Without a mapping the versions ${versions.join(', ')} of '${name}' would share its traffic by their number of subscribers.`,
       {
         suggestions: [
-          ...versions.map((version) => `lattice route bluegreen ${name} --to ${version}`),
-          ...idle.map((version) => `lattice stop ${name}@${version}`),
+          ...versions.map((version) => `lattice route bluegreen ${name} --to ${shellWord(version)}`),
+          ...idle.map((version) => `lattice stop ${versionName(entity, version)}`),
           `${command} --share`,
         ],
         details: {entity: entity.name, key: entity.key, versions},

@@ -1,6 +1,5 @@
 import type {AccountView} from '../apply/account-state.js'
-import type {Entity} from '../entity/entity.js'
-import {entityName} from '../entity/require.js'
+import {formatRef, type Entity} from '../entity/entity.js'
 import type {Version} from '../entity/version.js'
 import type {RouteRecord} from '../records/route.js'
 import {sameShares} from '../routing/effective.js'
@@ -63,7 +62,7 @@ export function routeView(
   const effective = effectiveRoute(lattice, entity, view)
   const implicit = effective.visible && effective.mapping === null ? implicitSplit(entity) : []
   return {
-    entity: entityName(entity),
+    entity: formatRef(entity),
     key: entity.key,
     ...(entity.link === undefined ? {} : {link: entity.link}),
     lattice,
