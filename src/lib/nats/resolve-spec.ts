@@ -31,7 +31,7 @@ export async function resolveSpec(flags: ConnectFlags, environment: Environment)
   const env = (name: string): string | undefined => environment[name] || undefined
   // Everybody on the machine sees the arguments of a program.
   if (flags.server?.includes('@') === true) throw new SecretInArgumentError()
-  const natsCredentials = environmentCredentials('NATS', env)
+  const natsCredentials = environmentCredentials('NATS', env) ?? userInfo(env('NATS_URL'))
   const named = flags.context ?? env('LATTICE_CONTEXT')
   const ignoreSelected = env('NATS_URL') !== undefined && natsCredentials !== undefined
   const context = await chooseContext(named, ignoreSelected)
@@ -43,6 +43,7 @@ export async function resolveSpec(flags: ConnectFlags, environment: Environment)
   const credentials =
     (flags.creds === undefined ? undefined : ({kind: 'creds', file: flags.creds} as const)) ??
     environmentCredentials('LATTICE', env) ??
+    userInfo(env('LATTICE_URL')) ??
     fromContext?.credentials ??
     natsCredentials ??
     base?.credentials
@@ -83,7 +84,7 @@ export function contextSpec({name, nats, lattice}: Context): ConnectSpec {
   return dropUndefined({
     ...emptySpec(),
     servers: splitServers(nats.url ?? defaultServer),
-    credentials: contextCredentials(nats),
+    credentials: pickCredentials(nats) ?? userInfo(nats.url),
     tls:
       ca || cert || key || handshakeFirst
         ? dropUndefined({ca: ca || undefined, cert: cert || undefined, key: key || undefined, handshakeFirst})
@@ -129,10 +130,6 @@ function environmentCredentials(prefix: string, env: (name: string) => string | 
   })
 }
 
-function contextCredentials(nats: Context['nats']): Credentials | undefined {
-  return pickCredentials(nats)
-}
-
 interface CredentialFields {
   readonly user?: string | undefined
   readonly password?: string | undefined
@@ -159,10 +156,21 @@ function pickCredentials({
   return token ? {kind: 'token', token} : undefined
 }
 
+/** User and password, or a token, that stand in the first address that has any; the client itself ignores them. */
+function userInfo(addresses: string | undefined): Credentials | undefined {
+  for (const server of addresses?.split(',') ?? []) {
+    const written = /^\s*(?:\w+:\/\/)?([^@/]*)@/.exec(server)?.[1]
+    if (written === undefined || written === '') continue
+    const [user, password] = written.split(':', 2).map(decodeURIComponent)
+    return pickCredentials({user, password})
+  }
+  return undefined
+}
+
 function splitServers(text: string): string[] {
   const servers = text
     .split(',')
-    .map((server) => server.trim())
+    .map((server) => server.trim().replace(/^(\w+:\/\/)?[^@/]*@/, '$1'))
     .filter((server) => server !== '')
   for (const server of servers) {
     if (/^wss?:/i.test(server)) {

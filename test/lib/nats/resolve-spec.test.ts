@@ -66,6 +66,18 @@ describe('where a connection comes from', () => {
     expect(spec.credentials).toEqual({kind: 'nkey', file: '/key.nk'})
   })
 
+  test('user and password in an address are credentials, and no part of the address', async () => {
+    expect(await resolveSpec({}, {NATS_URL: 'nats://u:p%40ss@env:4222,nats://other'})).toMatchObject({
+      servers: ['nats://env:4222', 'nats://other'],
+      credentials: {kind: 'user', user: 'u', password: 'p@ss'},
+    })
+    await writeContext('inline', {url: 'nats://token@inline'})
+    expect(await resolveSpec({context: 'inline'}, {})).toMatchObject({
+      servers: ['nats://inline'],
+      credentials: {kind: 'token', token: 'token'},
+    })
+  })
+
   test('NATS_URL with credentials leaves the selected context out', async () => {
     const spec = await resolveSpec({}, {NATS_URL: 'nats://env', NATS_CREDS: '/env.creds'})
     expect(spec).not.toHaveProperty('context')
