@@ -161,10 +161,19 @@ function userInfo(addresses: string | undefined): Credentials | undefined {
   for (const server of addresses?.split(',') ?? []) {
     const written = /^\s*(?:\w+:\/\/)?([^@/]*)@/.exec(server)?.[1]
     if (written === undefined || written === '') continue
-    const [user, password] = written.split(':', 2).map(decodeURIComponent)
+    const [user, password] = written.split(':', 2).map(decodePercent)
     return pickCredentials({user, password})
   }
   return undefined
+}
+
+/** A password may hold a bare %. */
+function decodePercent(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 function splitServers(text: string): string[] {
