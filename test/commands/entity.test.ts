@@ -70,10 +70,15 @@ test('an empty lattice is no error, but something named in it is', async () => {
     silent: [],
   })
   expect((await lattice(HostLs, '-l', 'empty', '--json')).json()).toEqual({lattice: 'empty', hosts: []})
-  expect(await lattice(EntityLs, '-l', 'empty')).toMatchObject({exitCode: 0, stderr: ''})
+  // No line at all, so that `| wc -l` counts entities.
+  expect(await lattice(EntityLs, '-l', 'empty')).toMatchObject({exitCode: 0, stdout: '', stderr: ''})
   expect(await lattice(EntityInspect, 'echo', '-l', 'empty')).toMatchObject({exitCode: 4})
   expect(await lattice(HostInspect, '-l', 'empty')).toMatchObject({exitCode: 4})
-  expect(await lattice(HostInspect, 'nobody')).toMatchObject({exitCode: 4})
+  const nobody = await lattice(HostInspect, 'nobody', '--json')
+  expect(nobody.exitCode).toBe(4)
+  expect((nobody.json() as Failure).error.suggestions).toEqual([
+    expect.stringMatching(new RegExp(`^lattice host inspect ${host.id} `)),
+  ])
 })
 
 test('call reaches exactly the version it names, also a dark one', async () => {

@@ -100,3 +100,9 @@ test('a dry run of up and down says what would be done, and does nothing', async
   expect(down.stdout).toBe("Would end lattice 'default' (1 host, 1 server) and remove its keys, data and contexts.\n")
   expect((await run(Status, [])).stdout).toMatch(/State +running\n/)
 })
+
+test('a bad name suggests the flag of up', async () => {
+  const {exitCode, stderr} = await run(Up, ['--name', 'a b', '--dry-run'])
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('--name a-b')
+})

@@ -85,6 +85,11 @@ export abstract class LocalCommand<T extends object> extends Command {
     return process.stdout.isTTY && !this.jsonEnabled()
   }
 
+  /** A result for stdout; an empty one is no line, so that lines can be counted. */
+  override log(text = ''): void {
+    if (text !== '') super.log(text)
+  }
+
   /** A line for the person, on stderr, also under `--json`. */
   protected note(text: string): void {
     process.stderr.write(`${text}\n`)

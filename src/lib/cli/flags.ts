@@ -26,7 +26,7 @@ export const durationFlag = Flags.custom<number>({
 
 export const latticeFlag = Flags.custom({
   helpValue: 'NAME',
-  parse: (text) => Promise.resolve(parseLatticeName(text)),
+  parse: (text, _context, {name}) => Promise.resolve(parseLatticeName(text, name)),
 })
 
 export const versionFlag = Flags.custom<Version>({

@@ -13,12 +13,16 @@ export async function findEntity(
   return {entity: requireEntity(ref, discovery.entities, control.lattice), discovery}
 }
 
-/** The one host that a `--host` value means: id, unique id prefix or friendly name. */
-export function requireHost(text: string, {hosts}: Pick<Discovery, 'hosts'>): Discovery['hosts'][number] {
+/** The one host that a text means: id, unique id prefix or friendly name; `choice` writes a host to choose instead. */
+export function requireHost(
+  text: string,
+  {hosts}: Pick<Discovery, 'hosts'>,
+  choice = (id: string): string => `--host ${id}`,
+): Discovery['hosts'][number] {
   const exact = hosts.filter(({id, name}) => id === text || name === text)
   const found = exact.length > 0 ? exact : hosts.filter(({id}) => text.length >= 4 && id.startsWith(text))
   if (found.length === 1) return found[0]!
-  const choices = hosts.map(({id}) => `--host ${id}`)
+  const choices = hosts.map(({id}) => choice(id))
   if (found.length > 1) throw new AmbiguousError(`'${text}' fits ${found.length} hosts.`, {suggestions: choices})
   throw new NotFoundError(`No host '${text}' answers.`, {
     suggestions: choices.length > 0 ? choices : ['lattice host ls'],

@@ -16,7 +16,7 @@ export async function listHosts(control: ControlClient): Promise<HostList> {
 /** The inventory of one host, the only one without a name; throws when there is none or several. */
 export async function inspectHost(control: ControlClient, wanted: string | undefined): Promise<HostInventory> {
   const hosts = await control.hosts()
-  if (wanted !== undefined) return control.inventory(requireHost(wanted, {hosts}).id)
+  if (wanted !== undefined) return control.inventory(requireHost(wanted, {hosts}, inspectLine).id)
   if (hosts.length === 1) return control.inventory(hosts[0]!.id)
   if (hosts.length === 0) {
     throw new NotFoundError(`No host of lattice '${control.lattice}' answers.`, {
@@ -24,7 +24,11 @@ export async function inspectHost(control: ControlClient, wanted: string | undef
     })
   }
   throw new AmbiguousError(`${hosts.length} hosts answer and none was named.`, {
-    suggestions: hosts.map(({id}) => `lattice host inspect ${id}`),
+    suggestions: hosts.map(({id}) => inspectLine(id)),
     details: {hosts: hosts.map(({id}) => id)},
   })
+}
+
+function inspectLine(id: string): string {
+  return `lattice host inspect ${id}`
 }

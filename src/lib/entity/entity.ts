@@ -73,13 +73,20 @@ export function parseRef(text: string): EntityRef {
   }
 }
 
-/** Parses a lattice name, which is one subject token and part of bucket names. */
-export function parseLatticeName(text: string): string {
+/** Parses a lattice name, which is one subject token and part of bucket names; `flag` is where it was given. */
+export function parseLatticeName(text: string, flag = 'lattice'): string {
   if (latticeName.test(text)) return text
   throw new UsageError(
     `${JSON.stringify(text)} is not a lattice name: it may hold letters, digits, - and _ only, at most 64 of them.`,
     {
-      suggestions: [`--lattice ${text.replace(/[^A-Za-z0-9_-]/g, '-').slice(0, 64) || 'default'}`],
+      suggestions: [
+        `--${flag} ${
+          text
+            .replace(/[^A-Za-z0-9_-]/g, '-')
+            .replace(/^-+/, '')
+            .slice(0, 64) || 'default'
+        }`,
+      ],
     },
   )
 }

@@ -54,6 +54,18 @@ describe('references', () => {
   test.each(['a.b', '', 'a b', '*', 'x'.repeat(65)])('%j is no lattice name', (text) => {
     expect(() => parseLatticeName(text)).toThrow('is not a lattice name')
   })
+
+  test('the suggested lattice name goes to the flag that it came from', () => {
+    const failure = (...args: Parameters<typeof parseLatticeName>): unknown => {
+      try {
+        return parseLatticeName(...args)
+      } catch (error) {
+        return error
+      }
+    }
+    expect(failure('a.b')).toMatchObject({suggestions: ['--lattice a-b']})
+    expect(failure('../x y', 'name')).toMatchObject({suggestions: ['--name x-y']})
+  })
 })
 
 describe('resolution', () => {
