@@ -11,8 +11,9 @@ import {callView} from '../lib/output/entity.js'
 export default class Call extends LatticeCommand<CallResult> {
   static override summary = 'Call one operation of an actor, on one version or wherever its route leads.'
 
-  static override description = `With a version the call goes to exactly that version, also while it is dark. The payload
-is JSON and is sent as MessagePack; --raw sends the bytes as they are.`
+  static override description =
+    'With a version the call goes to exactly that version, also while it is dark. The payload is JSON and is sent as ' +
+    'MessagePack; --raw sends the bytes as they are.'
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> echo@2.0.0 HttpServer.HandleRequest \'{"method":"GET","path":"/","queryString":"","header":{},"body":""}\'',

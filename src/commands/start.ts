@@ -10,8 +10,9 @@ import {startView} from '../lib/output/entity.js'
 export default class Start extends LatticeCommand<StartResult> {
   static override summary = 'Start an actor or a provider on a host.'
 
-  static override description = `A second version of something that runs takes part of its traffic, so it is refused
-unless it starts --dark (a route gives it weight later) or is told to --share.`
+  static override description =
+    'A second version of something that runs takes part of its traffic, so it is refused unless it starts --dark ' +
+    '(a route gives it weight later) or is told to --share.'
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> examples/echo/build/echo-1.0.0.wasm',
