@@ -6,7 +6,7 @@ import {isPlainLink, type JsonRecord} from '../records/universal.js'
 import type {LatticeCache} from './cache.js'
 import {addressName} from './key.js'
 import {resolveKey} from './resolve.js'
-import {deleteRecord, putRecord, type CacheChange, type DeleteOptions, type PutOptions} from './write.js'
+import {deletedBefore, deleteRecord, putRecord, type CacheChange, type DeleteOptions, type PutOptions} from './write.js'
 
 /** A link as a user states it. */
 export interface LinkRequest {
@@ -108,6 +108,11 @@ export async function deleteLink(
   )
   const [found] = fits
   if (found === undefined) {
+    const contract = filter.contract ?? (provider && (await contractOf(cache, provider)))
+    const key = contract && `${actor}/${contract}/${filter.link ?? 'default'}`
+    // One that is there belongs to another provider, and is left alone.
+    const deleted = key && (await deletedBefore(cache, {kind: 'link', key}, options))
+    if (deleted) return deleted
     throw new NotFoundError(`No such link of '${filter.actor}' is stored in lattice '${cache.lattice}'.`, {
       suggestions: [cache.line(['link', 'ls'])],
       details: {...filter},

@@ -1,6 +1,6 @@
 import {isDeepStrictEqual} from 'node:util'
 
-import {TimeoutError, UsageError} from '../errors.js'
+import {NotFoundError, TimeoutError, UsageError} from '../errors.js'
 import type {RecordAddress, RecordKind} from '../records/registry.js'
 import {MissingBucketError, RevisionConflictError} from './bucket-errors.js'
 import type {BucketEntry} from './bucket.js'
@@ -91,14 +91,20 @@ export async function putRecord(
   }
 }
 
-/** Deletes a record with the marker that every host acts on. */
+/** Deletes a record with the marker that every host acts on; one that was deleted already is no error. */
 export async function deleteRecord(
   cache: LatticeCache,
   {kind, key}: Target,
   {revision, dryRun = false, bucket}: DeleteOptions,
 ): Promise<CacheChange> {
   refuseRoutes(cache, kind)
-  const {address, entry} = await cache.read(kind, key, {bucket, words: ['cache', 'del']})
+  const found = await cache.read(kind, key, {bucket, words: ['cache', 'del']}).catch(async (error: unknown) => {
+    const gone = error instanceof NotFoundError ? await deletedBefore(cache, {kind, key}, {bucket, dryRun}) : undefined
+    if (gone === undefined) throw error
+    return gone
+  })
+  if ('changed' in found) return found
+  const {address, entry} = found
   if (revision !== undefined && revision !== entry.revision) {
     throw conflict(cache, address, new RevisionConflictError(entry.key, revision, entry.revision))
   }
@@ -110,6 +116,21 @@ export async function deleteRecord(
     .del(entry.key, {expected: entry.revision})
     .catch(explainFailure(cache, address))
   return {...change, revision: written, undo: undoLine(cache, address, {written, previous: entry})}
+}
+
+/** The unchanged result for a record whose deletion is stored; undefined when there never was one. */
+export async function deletedBefore(
+  cache: LatticeCache,
+  {kind, key}: Target,
+  {bucket, dryRun = false}: DeleteOptions,
+): Promise<CacheChange | undefined> {
+  const address = await cache.resolve(kind, key, {bucket})
+  const place = placeOf(address, cache.lattice)
+  const last = await lastOf(cache, place, true)
+  if (last?.operation !== 'DEL') return undefined
+  const {entry} = await readStoredRecord(address, place.bucket, last)
+  const {format: _format, value: _value, ...head} = describe(cache, entry, {operation: 'del', dryRun})
+  return {...head, changed: false, revision: last.revision}
 }
 
 /** The change as it may be shown. */

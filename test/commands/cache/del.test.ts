@@ -38,6 +38,16 @@ describe('cache del', () => {
     expect((await lattice.run(CacheGet, 'key', 'notes')).exitCode).toBe(4)
   })
 
+  test('repeated is exit 0 and no change', async () => {
+    const lattice = await cache.lattice()
+    await lattice.data.put('notes', bytes('1'))
+    const {revision} = (await lattice.run(CacheDel, 'key', 'notes', '--json')).json() as Change
+    const again = await lattice.run(CacheDel, 'key', 'notes', '--json')
+    expect(again.exitCode).toBe(0)
+    expect(again.json()).toMatchObject({operation: 'del', changed: false, revision})
+    expect((await lattice.run(CacheDel, 'key', 'notes')).stdout).toContain("Unchanged: key 'notes'")
+  })
+
   test.each(forms)(
     'exits 4 when there is nothing to delete, and deletes nothing under --dry-run %s',
     async (...extra) => {

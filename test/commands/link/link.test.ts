@@ -145,7 +145,19 @@ describe('link put', () => {
     expect((await lattice.run(LinkDel, ...argv)).exitCode).toBe(0)
     expect(await links(lattice)).toHaveLength(1)
     expect((await lattice.run(LinkDel, 'echo', 'redis')).exitCode).toBe(0)
-    expect((await lattice.run(LinkDel, 'echo', 'redis')).exitCode).toBe(4)
+    const again = await lattice.run(LinkDel, 'echo', 'redis', '--json')
+    expect(again.exitCode).toBe(0)
+    expect(again.json()).toMatchObject({changed: false})
+    expect((await lattice.run(LinkDel, 'echo', 'redis', '--link', 'never')).exitCode).toBe(4)
+    expect(await links(lattice)).toEqual([])
+  })
+
+  test("leaves another provider's link alone", async () => {
+    const lattice = await linkedLattice()
+    await lattice.run(LinkPut, 'echo', 'redis')
+    const contract = ['--contract', 'wasmcloud:keyvalue']
+    expect((await lattice.run(LinkDel, 'echo', 'httpserver', ...contract)).exitCode).toBe(4)
+    expect(await links(lattice)).toHaveLength(1)
   })
 })
 
