@@ -83,13 +83,21 @@ export class SystemClient implements AsyncDisposable {
     const parse = (message: Msg): z.infer<typeof replySchema> =>
       replySchema.parse(parseReply(message.string(), subject))
     const gateways = this.connection.info?.cluster !== undefined
+    const timeoutMs = Math.min(this.#timeoutMs, 2000)
+    const started = performance.now()
     const messages = await requestMany(this.connection, subject, '', {
-      timeoutMs: Math.min(this.#timeoutMs, 2000),
+      timeoutMs,
       stallMs,
       ...(gateways
         ? {}
         : {expect: (replies) => replies.length >= (parse(replies[0]!).statsz?.active_servers ?? Infinity)}),
     })
+    // Users of other accounts are told at once that nobody listens.
+    if (messages.length === 0 && performance.now() - started >= timeoutMs) {
+      throw new ConnectionError(`No server answers the system account within ${timeoutMs} ms.`, {
+        suggestions: ['Run the same command again.'],
+      })
+    }
     if (messages.length === 0) {
       throw new ConnectionError('The system credentials are not of the system account: no server answers a ping.', {
         suggestions: ['--sys-creds FILE or LATTICE_SYS_CREDS with a user of the system account'],

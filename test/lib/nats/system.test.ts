@@ -1,0 +1,24 @@
+import {expect, test} from 'vitest'
+
+import {SystemClient} from '../../../src/lib/nats/system.js'
+import {startOperatorServer} from '../../support/nats-server.js'
+
+test('a server that is too slow is not taken for a user of another account', async () => {
+  await using server = await startOperatorServer()
+  const spec = {...server.spec(), timeoutMs: 300}
+  await using user = await SystemClient.open({...spec, sysCreds: server.credsFile})
+  await expect(user.servers()).rejects.toMatchObject({
+    kind: 'connection',
+    message: 'The system credentials are not of the system account: no server answers a ping.',
+  })
+  await using system = await SystemClient.open(spec)
+  process.kill(server.pid, 'SIGSTOP')
+  try {
+    await expect(system.servers()).rejects.toMatchObject({
+      kind: 'connection',
+      message: 'No server answers the system account within 300 ms.',
+    })
+  } finally {
+    process.kill(server.pid, 'SIGCONT')
+  }
+})
