@@ -55,5 +55,5 @@ test('a context that is not there exits 4, with and without --json', async () =>
     expect(await context(ContextShow, 'nope', ...form)).toMatchObject({exitCode: 4})
     expect(await context(ContextUse, 'nope', ...form)).toMatchObject({exitCode: 4})
   }
-  expect((await context(ContextLs, '--json')).json()).toEqual([])
+  expect((await context(ContextLs, '--json')).json()).toEqual({contexts: []})
 })

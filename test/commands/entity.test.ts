@@ -71,7 +71,11 @@ test('an empty lattice is no error, but something named in it is', async () => {
   })
   expect((await lattice(HostLs, '-l', 'empty', '--json')).json()).toEqual({lattice: 'empty', hosts: []})
   // No line at all, so that `| wc -l` counts entities.
-  expect(await lattice(EntityLs, '-l', 'empty')).toMatchObject({exitCode: 0, stdout: '', stderr: ''})
+  expect(await lattice(EntityLs, '-l', 'empty')).toMatchObject({
+    exitCode: 0,
+    stdout: '',
+    stderr: "Nothing in lattice 'empty'.\n",
+  })
   expect(await lattice(EntityInspect, 'echo', '-l', 'empty')).toMatchObject({exitCode: 4})
   expect(await lattice(HostInspect, '-l', 'empty')).toMatchObject({exitCode: 4})
   const nobody = await lattice(HostInspect, 'nobody', '--json')

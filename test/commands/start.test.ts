@@ -92,7 +92,8 @@ test.each([
   [['no-such-file.wasm'], 4, "No file 'no-such-file.wasm'."],
   [[echoModule('1.0.0'), '--count', '0'], 2, '--count'],
   [[echoModule('1.0.0'), '--dark', '--share'], 2, '--share'],
-  [['registry.example/echo:1.0.0'], 4, 'No file'],
+  [['registry.example/echo:1.0.0'], 9, 'not supported yet'],
+  [['builtin:nope'], 4, "No built-in artifact 'builtin:nope'"],
   [['file:///etc/hostname', '--dark'], 9, 'The module'],
   [[echoModule('1.0.0'), '-l', 'empty'], 4, 'No host answers'],
 ])('start %j exits %i', async (argv, exit, sentence) => {

@@ -255,14 +255,14 @@ test.each([
   [['route', 'ab', '60/40', '--dry-run'], plannedRoute],
   [['route', 'ab', '70/30'], route.omit({pushMs: true, liveAt: true, undo: true})],
   [['route', 'show', 'echo'], routeView],
-  [['route', 'ls'], z.array(routeView).length(1)],
+  [['route', 'ls'], z.strictObject({lattice: z.string(), routes: z.array(routeView).length(1)})],
   [['route', 'ab', '60/40'], route],
   [['cache', 'get', 'claims', 'echo@1.0.0'], record],
-  [['cache', 'ls', '--kind', 'claims'], z.array(record).min(2)],
+  [['cache', 'ls', '--kind', 'claims'], z.strictObject({lattice: z.string(), records: z.array(record).min(2)})],
   [['up'], up],
   [['status'], status],
   [['context', 'show'], context],
-  [['context', 'ls'], z.array(context).length(2)],
+  [['context', 'ls'], z.strictObject({contexts: z.array(context).length(2)})],
 ])('%j --json has the keys that scripts know', async (words, shape) => {
   expect(shape.safeParse(await story.cli.ok(...words)).error?.issues).toBeUndefined()
 })

@@ -79,9 +79,9 @@ test('route ab 70/30 splits real HTTP requests over two versions, bluegreen move
   expect(undone.legs).toEqual(split.legs)
   await expectShares(undone, 70)
 
-  expect(await story.cli.ok<object[]>('route', 'ls')).toMatchObject([
-    {entity: 'echo', state: 'current', effective: {agrees: true, legs: split.legs}},
-  ])
+  expect(await story.cli.ok<object>('route', 'ls')).toMatchObject({
+    routes: [{entity: 'echo', state: 'current', effective: {agrees: true, legs: split.legs}}],
+  })
   expect(Object.keys(await story.running())).toEqual(['1.0.0', '2.0.0'])
 })
 

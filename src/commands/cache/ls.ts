@@ -3,7 +3,12 @@ import {LatticeCommand} from '../../lib/cli/command.js'
 import {recordKindFlag} from '../../lib/cli/record-args.js'
 import {cacheEntriesView} from '../../lib/output/cache.js'
 
-export default class CacheLs extends LatticeCommand<CacheEntry[]> {
+interface RecordList {
+  readonly lattice: string
+  readonly records: readonly CacheEntry[]
+}
+
+export default class CacheLs extends LatticeCommand<RecordList> {
   static override summary = 'List the records of the lattice cache.'
 
   static override examples = [
@@ -16,13 +21,14 @@ export default class CacheLs extends LatticeCommand<CacheEntry[]> {
     kind: recordKindFlag({summary: 'Only records of this kind.'}),
   }
 
-  async run(): Promise<CacheEntry[]> {
+  async run(): Promise<RecordList> {
     const {flags} = await this.parse(CacheLs)
     await using lattice = await this.open(flags)
 
     const entries = (await (await lattice.cache()).list(flags.kind)).map(withoutSecrets)
 
+    if (entries.length === 0) this.noteEmpty(lattice)
     this.log(cacheEntriesView(entries, {terminal: this.terminal, now: new Date(this.clock.now())}))
-    return entries
+    return {lattice: lattice.name, records: entries}
   }
 }

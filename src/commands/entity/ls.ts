@@ -14,6 +14,7 @@ export default class EntityLs extends LatticeCommand<EntityList> {
     const list = await listEntities(await lattice.control())
 
     for (const host of list.silent) this.note(`Host ${host} did not show its inventory in time.`)
+    if (list.entities.length === 0) this.noteEmpty(lattice)
     this.log(entitiesView(list.entities, {terminal: this.terminal}))
     return list
   }

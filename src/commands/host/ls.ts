@@ -13,6 +13,7 @@ export default class HostLs extends LatticeCommand<HostList> {
 
     const list = await listHosts(await lattice.control())
 
+    if (list.hosts.length === 0) this.noteEmpty(lattice)
     this.log(hostsView(list, {terminal: this.terminal}))
     return list
   }

@@ -2,18 +2,24 @@ import {LatticeCommand} from '../../lib/cli/command.js'
 import {routesView} from '../../lib/output/route.js'
 import type {RouteView} from '../../lib/routes/view.js'
 
-export default class RouteLs extends LatticeCommand<RouteView[]> {
+interface RouteList {
+  readonly lattice: string
+  readonly routes: readonly RouteView[]
+}
+
+export default class RouteLs extends LatticeCommand<RouteList> {
   static override summary = 'List the routes, as recorded and as they are live.'
 
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json']
 
-  async run(): Promise<RouteView[]> {
+  async run(): Promise<RouteList> {
     const {flags} = await this.parse(RouteLs)
     await using lattice = await this.open(flags)
 
     const routes = await (await lattice.routes()).list()
 
+    if (routes.length === 0) this.noteEmpty(lattice)
     this.log(routesView(routes, {terminal: this.terminal, now: new Date(this.clock.now())}))
-    return routes
+    return {lattice: lattice.name, routes}
   }
 }

@@ -162,6 +162,11 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
     return Lattice.open(await this.spec(flags))
   }
 
+  /** An empty list of the wrong lattice looks like one of the right lattice: says which it was. */
+  protected noteEmpty({name, spec: {context}}: Lattice): void {
+    this.note(`Nothing in lattice '${name}'${context === undefined ? '' : ` (context '${clean(context)}')`}.`)
+  }
+
   /** What the commands that change running entities have in common. */
   protected changeOptions(lattice: Lattice, flags: ChangeFlags): ChangeOptions {
     return {

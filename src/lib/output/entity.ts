@@ -19,7 +19,7 @@ export function entitiesView(entities: readonly Entity[], options: TableOptions)
       options.terminal ? shortKey(entity.key) : entity.key,
     ]),
   )
-  if (rows.length === 0 && options.terminal) return 'Nothing runs.'
+  if (rows.length === 0) return ''
   return table(['NAME', 'KIND', 'VERSION', 'COUNT', 'STATE', 'HOST', 'KEY'], rows, options)
 }
 

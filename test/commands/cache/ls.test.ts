@@ -34,7 +34,7 @@ describe('cache ls', () => {
     await lattice.data.del('gone')
     const {exitCode, stdout} = await lattice.run(CacheLs, '--json')
     expect(exitCode).toBe(0)
-    const entries = JSON.parse(stdout) as Entry[]
+    const {records: entries} = JSON.parse(stdout) as {records: Entry[]}
     expect(entries.map(({kind}) => kind)).toEqual(['claims', 'claims', 'claims', 'claims', 'link', 'ref', 'key'])
     expect(entries.filter(({problem}) => problem !== undefined).map(({problem}) => problem)).toEqual(
       expect.arrayContaining([
@@ -44,7 +44,7 @@ describe('cache ls', () => {
         "its field 'oci_url' is not its key",
       ]),
     )
-    expect((await lattice.run(CacheLs, '--kind', 'ref', '--json')).json()).toHaveLength(1)
+    expect((await lattice.run(CacheLs, '--kind', 'ref', '--json')).json()).toMatchObject({records: [{kind: 'ref'}]})
     const piped = await lattice.run(CacheLs, '--kind', 'claims')
     expect(piped.stdout.trimEnd().split('\n')).toHaveLength(4)
     expect(piped.stdout).toContain(`${key}@1.0.0\techo\t1.0.0\t`)
@@ -54,6 +54,6 @@ describe('cache ls', () => {
     const lattice = await cache.lattice({buckets: false})
     const {exitCode, json} = await lattice.run(CacheLs, '--json')
     expect(exitCode).toBe(0)
-    expect(json()).toEqual([])
+    expect(json()).toEqual({lattice: lattice.name, records: []})
   })
 })

@@ -28,7 +28,7 @@ test('claims ls has a line a version, in version order, and marks the one starte
   await lattice.data.put(`CLAIMS_${orders}`, bytes(formatClaims({sub: orders, name: 'orders'})))
   const {exitCode, json} = await lattice.run(ClaimsLs, '--json')
   expect(exitCode).toBe(0)
-  expect(json()).toMatchObject([
+  expect((json() as {claims: unknown}).claims).toMatchObject([
     {name: 'echo', key: echo, version: '1.9.0', last: true, versioned: true, capabilities: ['wasmcloud:httpserver']},
     {name: 'echo', key: echo, version: '1.10.0', last: false, versioned: true, callAlias: 'demo/echo'},
     {name: 'orders', key: orders, last: true, versioned: false, capabilities: []},
@@ -57,7 +57,9 @@ test('claims ls reads the long form and shows what is malformed', async () => {
   await lattice.data.put(`CLAIMS_${broken}`, bytes('[1'))
   await lattice.data.put(`CLAIMS_${liar}`, bytes(formatClaims({sub: long, name: '\u001b[31mliar'})))
   const {json, stdout} = await lattice.run(ClaimsLs, '--json')
-  const claims = json() as {key: string; name: string; kind: string; capabilities: string[]; problem?: string}[]
+  const {claims} = json() as {
+    claims: {key: string; name: string; kind: string; capabilities: string[]; problem?: string}[]
+  }
   expect(claims).toHaveLength(3)
   expect(claims.find(({key}) => key === long)).toMatchObject({
     name: 'redis',
@@ -72,5 +74,5 @@ test('claims ls reads the long form and shows what is malformed', async () => {
 
 test('claims ls of an empty lattice is empty, exit 0', async () => {
   const lattice = await cache.lattice({buckets: false})
-  expect((await lattice.run(ClaimsLs, '--json')).json()).toEqual([])
+  expect((await lattice.run(ClaimsLs, '--json')).json()).toEqual({lattice: lattice.name, claims: []})
 })

@@ -51,7 +51,8 @@ async function linkedLattice(): Promise<Linked> {
   return {...lattice, actor, provider}
 }
 
-const links = async (lattice: TestLattice): Promise<Link[]> => (await lattice.run(LinkLs, '--json')).json() as Link[]
+const links = async (lattice: TestLattice): Promise<Link[]> =>
+  ((await lattice.run(LinkLs, '--json')).json() as {links: Link[]}).links
 
 describe('link put', () => {
   test('writes what linkdefs.put writes, with no host alive', async () => {

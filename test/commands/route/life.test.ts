@@ -68,7 +68,7 @@ describe('route clear', () => {
     const {stdout} = await lattice.run(RouteClear)
     expect(stdout).toContain("Cleared the route of 'echo'")
     expect((await lattice.run(RouteClear, 'echo')).stdout).toContain("Nothing to change: 'echo' has no mapping")
-    expect((await lattice.run(RouteLs, '--json')).json()).toEqual([])
+    expect((await lattice.run(RouteLs, '--json')).json()).toMatchObject({routes: []})
   })
 
   test('without any route exits 4', async () => {
@@ -97,14 +97,16 @@ describe('route show and ls', () => {
       expect.stringMatching(/Z$/),
       '2',
     ])
-    expect((await lattice.run(RouteLs, '--json')).json()).toMatchObject([
-      {
-        entity: 'echo',
-        state: 'current',
-        recorded: {revision: 2, why: 'canary\u001b[31m'},
-        effective: {visible: true, agrees: true},
-      },
-    ])
+    expect((await lattice.run(RouteLs, '--json')).json()).toMatchObject({
+      routes: [
+        {
+          entity: 'echo',
+          state: 'current',
+          recorded: {revision: 2, why: 'canary\u001b[31m'},
+          effective: {visible: true, agrees: true},
+        },
+      ],
+    })
   })
 
   test('without system credentials say that mappings are not visible, never that there are none', async () => {
