@@ -2,8 +2,9 @@ import {readFile, stat} from 'node:fs/promises'
 import {resolve} from 'node:path'
 import {fileURLToPath, pathToFileURL} from 'node:url'
 
+import type {Instance} from '../entity/entity.js'
 import type {Version} from '../entity/version.js'
-import {NotFoundError, UsageError} from '../errors.js'
+import {NotFoundError, UnsafeError, UsageError} from '../errors.js'
 import {readModuleClaims} from '../wasm/module.js'
 import {builtinHttpserver} from '../records/builtin.js'
 
@@ -18,6 +19,11 @@ export interface Artifact {
   readonly contract?: string
 }
 
+/** True when an instance is this very version; false when its version is unknown. */
+export function sameArtifact(instance: Instance, {version}: Artifact): boolean {
+  return version !== undefined && instance.version === version
+}
+
 const largestModule = 256 * 1024 * 1024
 
 /**
@@ -29,7 +35,16 @@ export async function readArtifact(text: string, nowMs: number): Promise<Artifac
     const {ref, key, name, version, contract} = builtinHttpserver
     return {ref, kind: 'provider', key, name, version: version as Version, contract}
   }
-  if (/^[a-z][a-z0-9+.-]*:/i.test(text) && !text.startsWith('file://')) return {ref: text, kind: 'actor'}
+  if (text.startsWith('builtin:')) {
+    throw new NotFoundError(`No built-in artifact '${text}'.`, {
+      suggestions: [`lattice start ${builtinHttpserver.ref}`],
+    })
+  }
+  if (isImageReference(text)) {
+    throw new UnsafeError(`'${text}' is an image reference, and starting from a registry is not supported yet.`, {
+      suggestions: ['Start the module from a file.'],
+    })
+  }
   const path = text.startsWith('file://') ? fileFromUrl(text) : resolve(text)
   const ref = pathToFileURL(path).href
   const size = await stat(path).then(
@@ -44,6 +59,12 @@ export async function readArtifact(text: string, nowMs: number): Promise<Artifac
   if (size > largestModule) throw new UsageError(`The file '${text}' is too large to be a module.`)
   const {key, name, version} = readModuleClaims(await readFile(path), nowMs)
   return {ref, kind: 'actor', key, name, ...(version === undefined ? {} : {version})}
+}
+
+/** `oci://…`, `https://…` or `registry.example/name:tag`. */
+function isImageReference(text: string): boolean {
+  if (text.startsWith('file://')) return false
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(text) || /^[\w-]+(\.[\w-]+)+(:\d+)?\/[\w./-]+[:@][\w:.-]+$/.test(text)
 }
 
 function fileFromUrl(text: string): string {

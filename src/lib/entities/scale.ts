@@ -84,7 +84,8 @@ async function changeInstances(control: ControlClient, ref: EntityRef, wish: Wis
   if (targets.length === 0) throw new NotRunningError(entity, ref, host)
   if (ref.version === undefined && !wish.allVersions)
     refuseSeveral(entity, targets, {host, commands: wish.commands(entity)})
-  if (count === 0) refuseWeighted(entity, targets, {record: await wish.routeOf(entity), allowed: wish.allowInUse})
+  const record = count === 0 ? await wish.routeOf(entity) : undefined
+  if (count === 0) refuseWeighted(entity, targets, {record, allowed: wish.allowInUse})
   else refuseUnscalable(entity, targets, share)
   const wanted = targets.filter((instance) => instance.count !== count || (share && instance.dark))
   if (!wish.dryRun) await sendAll(control, entity, wanted, {...wish, hosts: discovery.hosts})
@@ -92,7 +93,7 @@ async function changeInstances(control: ControlClient, ref: EntityRef, wish: Wis
     entity: entityName(entity),
     key: entity.key,
     changes: targets.map((instance) => changeOf(instance, count)),
-    undo: wanted.map((instance) => undoLine(entity, instance, wish)),
+    undo: wanted.map((instance) => undoLine(entity, instance, {...wish, routed: record !== undefined})),
     changed: wanted.length > 0,
   })
 }
@@ -130,16 +131,22 @@ function where({version, host}: Instance): {version: string; host: string} {
 }
 
 /** What brings an instance back to how it was. */
-function undoLine(entity: Entity, {version, host, count, dark, imageRef}: Instance, {count: to, share}: Wish): string {
+function undoLine(
+  entity: Entity,
+  {version, host, count, dark, imageRef}: Instance,
+  {count: to, share, routed}: Wish & {readonly routed: boolean},
+): string {
   const name = entityName(entity)
   if (to > 0) {
     const light = share && dark ? '   (it stays live; stop and start it --dark to change that)' : ''
     return `lattice scale ${name}${version === undefined ? '' : ` --version ${shellWord(version)}`} --count ${count} --host ${host}${light}`
   }
-  const beside = entity.instances.some((other) => other.version !== version) ? ' --share' : ''
+  // Beside others it comes back without traffic where a route decides, and with its share where none does.
+  const others = entity.instances.some((other) => other.version !== version)
+  const state = dark || (others && routed) ? ' --dark' : others ? ' --share' : ''
   const link = entity.link === undefined || entity.link === 'default' ? '' : ` --link ${entity.link}`
   const size = entity.kind === 'actor' ? ` --count ${count}` : ''
-  return `lattice start ${imageRef === undefined ? '<artifact>' : shellWord(imageRef)}${size}${link} --host ${host}${dark ? ' --dark' : beside}`
+  return `lattice start ${imageRef === undefined ? '<artifact>' : shellWord(imageRef)}${size}${link} --host ${host}${state}`
 }
 
 /** Name of what a reference means when it was started once and does not run now: a stop that is repeated is no error. */

@@ -3,12 +3,13 @@ import type {ControlClient} from '../control/client.js'
 import type {HostInventory, HostPing} from '../control/dialect.js'
 import {discover, type Discovery} from '../control/discover.js'
 import {formatRef, runningVersions, type Entity, type Instance} from '../entity/entity.js'
-import {entityName, shellWord, versionName} from '../entity/require.js'
+import {shellWord} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
-import {AmbiguousError, NotFoundError, UnsafeError} from '../errors.js'
-import {readArtifact, type Artifact} from './artifact.js'
+import {AmbiguousError, ConflictError, NotFoundError, UnsafeError} from '../errors.js'
+import {readArtifact, sameArtifact, type Artifact} from './artifact.js'
 import {requireHost} from './find.js'
 import {resizeInstance} from './resize.js'
+import {darkOrShare, refuseBlind, refuseOtherState, refuseSecond} from './second-version.js'
 import {awaitInventory} from './wait.js'
 
 export interface StartOptions {
@@ -56,10 +57,15 @@ export async function startArtifact(control: ControlClient, text: string, option
   const entity = knownEntity(artifact, discovery, options.link)
   const running = entity?.instances.find((instance) => instance.host === host.id && sameArtifact(instance, artifact))
   if (running !== undefined && entity !== undefined) refuseOtherState(entity, running, options)
-  else refuseSecond(artifact, entity, options)
+  else {
+    refuseBlind(discovery, options)
+    refuseSecond(artifact, entity, options)
+  }
   const changed = running === undefined || (artifact.kind === 'actor' && differs(running, options))
   if (changed && !options.dryRun) {
-    if (running === undefined) await sendStart(control, host.id, artifact, options)
+    if (running === undefined && mustStartAlone(artifact, entity, {host, options}))
+      await startAlone(control, host.id, {artifact, options})
+    else if (running === undefined) await sendStart(control, host.id, artifact, options)
     else await resizeInstance(control, entity!, running, {...options, hosts: discovery.hosts})
   }
   const inventory =
@@ -108,43 +114,34 @@ function knownEntity({key, kind}: Artifact, {entities}: Discovery, link: string)
   return entities.find((entity) => entity.key === key && (kind === 'actor' || entity.link === link))
 }
 
-function sameArtifact(instance: Instance, {version}: Artifact): boolean {
-  return version !== undefined && instance.version === version
+/** The first version of an actor, on a host that can start it dark: another first version may be starting somewhere now. */
+function mustStartAlone(
+  {kind, key, version}: Artifact,
+  entity: Entity | undefined,
+  {host, options: {dark, share}}: {readonly host: HostPing; readonly options: StartOptions},
+): boolean {
+  const known = kind === 'actor' && key !== undefined && version !== undefined
+  return known && entity === undefined && host.versioned && !dark && !share
 }
 
-/** What runs already is left as it is, unless the command asks for something that only a restart could give. */
-function refuseOtherState(entity: Entity, instance: Instance, {dark}: StartOptions): void {
-  if (!dark || instance.dark) return
-  const name = `${entityName(entity)}@${instance.version ?? '?'}`
-  throw new UnsafeError(`'${name}' runs there already and takes traffic, so it cannot start dark.`, {
-    suggestions: [`lattice stop ${versionName(entity, instance.version ?? '?')}`],
-    details: {entity: entity.name, key: entity.key, host: instance.host},
-  })
-}
-
-/** Rule 2. */
-function refuseSecond(artifact: Artifact, entity: Entity | undefined, {dark, share}: StartOptions): void {
-  if (dark || share) return
-  const suggestions = [
-    '--dark   (no traffic until a route gives it weight)',
-    '--share   (an equal share of the traffic at once)',
-  ]
-  if (artifact.key === undefined) {
-    throw new UnsafeError(
-      `'${artifact.ref}' cannot be read here, so it may be a second version of something that has traffic.`,
-      {
-        suggestions,
-      },
-    )
+/** Starts dark, looks again, and only then takes traffic: of two first versions at once at most one does. */
+async function startAlone(
+  control: ControlClient,
+  host: string,
+  {artifact, options}: {readonly artifact: Artifact; readonly options: StartOptions},
+): Promise<void> {
+  await sendStart(control, host, artifact, {...options, dark: true})
+  const entity = knownEntity(artifact, await discover(control), options.link)
+  const others = entity === undefined ? [] : runningVersions(entity).filter((version) => version !== artifact.version)
+  const [key, version] = [artifact.key!, artifact.version!]
+  if (others.length === 0) {
+    await control.scaleActor(host, {key, ref: '', count: options.count, version, dark: false})
+    return
   }
-  if (entity === undefined) return
-  // One more host of a version that has its share already is no second version.
-  if (entity.instances.some((instance) => sameArtifact(instance, artifact) && !instance.dark)) return
-  const others = runningVersions(entity).filter((version) => version !== artifact.version)
-  if (others.length === 0 && entity.instances.every(({version}) => version !== undefined)) return
-  throw new UnsafeError(
-    `'${entityName(entity)}' runs already as ${others.join(', ') || 'an unknown version'}, and '${artifact.version ?? '?'}' would take part of its traffic.`,
-    {suggestions, details: {entity: entity.name, key: entity.key, running: others, starting: artifact.version}},
+  await control.stopActor(host, {key, count: 0, version})
+  throw new ConflictError(
+    `Another version of '${artifact.name ?? key}' was started in the meantime (${others.join(', ')}), so this one was stopped again.`,
+    {suggestions: darkOrShare, details: {key, version, running: others}},
   )
 }
 

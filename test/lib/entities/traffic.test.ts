@@ -48,6 +48,19 @@ async function states({client, id}: TestHost): Promise<string[]> {
   )
 }
 
+test('of two first versions that start at once at most one takes traffic', async () => {
+  await using one = await startHost({server, lattice})
+  await using two = await startHost({server, lattice})
+  const results = await Promise.allSettled([start(one, '1.0.0'), start(two, '2.0.0')])
+  const live = [...(await states(one)), ...(await states(two))].filter((state) => state.endsWith('live'))
+  expect(live.length).toBe(results.filter(({status}) => status === 'fulfilled').length)
+  expect(live.length).toBeLessThanOrEqual(1)
+  for (const result of results) {
+    if (result.status === 'rejected')
+      expect(result.reason).toMatchObject({kind: expect.stringMatching(/^(conflict|unsafe)$/) as unknown})
+  }
+})
+
 test('a version that was stopped a moment ago does not come back through a change of its count', async () => {
   await using host = await startHost({server, lattice})
   await start(host, '1.0.0')
