@@ -58,6 +58,8 @@ export async function putLink(cache: LatticeCache, request: LinkRequest, options
       suggestions: [`${again(request.actor, request.provider)} --contract wasmcloud:keyvalue`],
     })
   }
+  // What the provider could not use is refused here: its host would say so only in its log.
+  if (provider === builtinHttpserver.key) (await import('../records/http-address.js')).listenAddress(values)
   const record = {actor_id: actor, provider_id: provider, link_name: link, contract_id: contract, values}
   const value = new TextEncoder().encode(JSON.stringify(record))
   return putRecord(cache, {kind: 'link', key: `${actor}/${contract}/${link}`, value}, options)

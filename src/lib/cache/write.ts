@@ -61,7 +61,7 @@ export async function putRecord(
   {kind, key, value}: Target & {readonly value?: Uint8Array | undefined},
   {revision, create = false, dryRun = false, bucket, set = []}: PutOptions,
 ): Promise<CacheChange> {
-  refuseRoutes(cache, kind)
+  refuseRoutes(cache, kind, bucket)
   const address = await cache.resolve(kind, key, {bucket, words: ['cache', 'put']})
   const place = placeOf(address, cache.lattice)
   refuseTypedKeys(cache, address)
@@ -97,7 +97,7 @@ export async function deleteRecord(
   {kind, key}: Target,
   {revision, dryRun = false, bucket}: DeleteOptions,
 ): Promise<CacheChange> {
-  refuseRoutes(cache, kind)
+  refuseRoutes(cache, kind, bucket)
   const found = await cache.read(kind, key, {bucket, words: ['cache', 'del']}).catch(async (error: unknown) => {
     const gone = error instanceof NotFoundError ? await deletedBefore(cache, {kind, key}, {bucket, dryRun}) : undefined
     if (gone === undefined) throw error
@@ -194,8 +194,8 @@ async function lastOf(
   }
 }
 
-function refuseRoutes(cache: LatticeCache, kind: RecordKind): void {
-  if (kind !== 'route') return
+function refuseRoutes(cache: LatticeCache, kind: RecordKind, bucket: string | undefined): void {
+  if (kind !== 'route' && !/^LATTICE(ROUTES_|ACCOUNT$)/.test(bucket ?? '')) return
   throw new UsageError('A route record says what is live, so only a route command writes it.', {
     suggestions: [cache.line(['route', 'ls']), 'lattice route --help'],
   })

@@ -3,7 +3,7 @@ import {createServer, type IncomingMessage, type Server, type ServerResponse} fr
 import {Server as NetServer} from 'node:net'
 
 import {ServerError} from '../errors.js'
-import {formatAddress, type ListenAddress} from './http-address.js'
+import {formatAddress, type ListenAddress} from '../records/http-address.js'
 import {sendReason} from './http-message.js'
 import {settleWithin} from './serving.js'
 

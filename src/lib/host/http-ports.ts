@@ -4,7 +4,7 @@ import {LatticeError, ServerError} from '../errors.js'
 import {builtinHttpserver} from '../records/builtin.js'
 import type {LinkRecord} from '../records/link.js'
 import type {HostContext} from './context.js'
-import {listenAddress} from './http-address.js'
+import {listenAddress} from '../records/http-address.js'
 import {httpHandler} from './http-handler.js'
 import {HttpListener} from './http-listener.js'
 

@@ -6,7 +6,7 @@ import {formatDuration} from './time.js'
 
 /** Hosts, a line each. */
 export function hostsView({hosts}: HostList, options: TableOptions): string {
-  if (hosts.length === 0) return options.terminal ? 'No host answers.' : ''
+  if (hosts.length === 0) return ''
   return table(
     ['ID', 'NAME', 'VERSION', 'DIALECT', 'UPTIME'],
     hosts.map(({id, name, version, dialect, uptimeSeconds}) => [
@@ -44,6 +44,12 @@ export function hostView({host, actors, providers}: HostInventory, options: Tabl
       imageRef ?? '',
     ]),
   ]
+  const links = providers.flatMap(({links = []}) =>
+    links.map(({actor, address, error}): [string, string] => [
+      'link',
+      `${actor} ${error === undefined ? `listens on ${address ?? '?'}` : `is not served: ${error}`}`,
+    ]),
+  )
   const head = fields([
     ['id', host.id],
     ['name', host.name],
@@ -53,6 +59,7 @@ export function hostView({host, actors, providers}: HostInventory, options: Tabl
         .map(([label, value]) => `${label}=${value}`)
         .join(', '),
     ],
+    ...links,
   ])
   return `${head}\n\n${table(['NAME', 'KIND', 'VERSION', 'COUNT', 'WORKERS', 'STATE', 'ARTIFACT'], rows, options)}`
 }

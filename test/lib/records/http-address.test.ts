@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import {expect, test} from 'vitest'
 
 import {UsageError} from '../../../src/lib/errors.js'
-import {formatAddress, listenAddress} from '../../../src/lib/host/http-address.js'
+import {formatAddress, listenAddress} from '../../../src/lib/records/http-address.js'
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
