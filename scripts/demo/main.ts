@@ -40,6 +40,22 @@ function parseOptions(): Options {
   return {json: values.json, keep: values.keep, changes: Number(values.changes), measured: Number(values.measured)}
 }
 
+const usage = 'npm run demo -- [--json] [--keep] [--changes N] [--measured N]'
+
+/** Undefined when the command line asks for help or cannot be meant; that is said. */
+function readOptions(): Options | undefined {
+  try {
+    const options = parseOptions()
+    if (options.changes >= 0 && options.measured > 0) return options
+  } catch {
+    // The usage says it.
+  }
+  const help = process.argv.includes('--help')
+  process.exitCode = help ? 0 : 2
+  ;(help ? process.stdout : process.stderr).write(`Usage: ${usage}\n`)
+  return undefined
+}
+
 /** The changes of the demo: the named ones, then as many live ones as asked for, over the whole range of weights. */
 function planChanges(count: number): Change[] {
   const ab = (old: number): Change => ({
@@ -59,7 +75,8 @@ function planChanges(count: number): Change[] {
 }
 
 async function main(): Promise<void> {
-  const options = parseOptions()
+  const options = readOptions()
+  if (options === undefined) return
   const say = (text: string): void => {
     ;(options.json ? process.stderr : process.stdout).write(`${text}\n`)
   }

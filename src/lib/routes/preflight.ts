@@ -2,7 +2,7 @@ import {z} from 'zod'
 
 import type {AccountView} from '../apply/account-state.js'
 import {runningVersions, type Entity} from '../entity/entity.js'
-import {entityName, shellWord} from '../entity/require.js'
+import {entityName} from '../entity/require.js'
 import {UnsafeError} from '../errors.js'
 import type {SystemClient} from '../nats/system.js'
 import {predictTable} from '../routing/effective.js'
@@ -90,12 +90,7 @@ export class RefusedRouteError extends UnsafeError {
   constructor(entity: Entity, findings: readonly Finding[]) {
     const running = runningVersions(entity)
     super(findings.map(({sentence}) => sentence).join(' '), {
-      suggestions: [
-        ...(running.length > 0 ? [`lattice entity inspect ${entityName(entity)}`] : []),
-        ...(running.length === 2
-          ? [`lattice route ab 50/50 --entity ${entityName(entity)} --versions ${shellWord(running.join(','))}`]
-          : []),
-      ],
+      suggestions: running.length > 0 ? [`lattice entity inspect ${entityName(entity)}`] : ['lattice entity ls'],
       details: {entity: entity.name, key: entity.key, running, findings},
     })
   }
