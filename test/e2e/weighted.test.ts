@@ -41,7 +41,10 @@ test('no command takes the last instance of a version with weight away, until th
   expect(await story.running()).toEqual({'1.0.0': 10, '2.0.0': 10})
 
   expect(await story.cli.paste(failures[0]!.suggestions[0]!)).toMatchObject({exitCode: 0})
-  expect(await story.cli.ok('stop', 'echo@1.0.0')).toMatchObject({changed: true})
+  const stopped = await story.cli.ok<{changed: boolean; undo: string[]}>('stop', 'echo@1.0.0')
+  expect(stopped.changed).toBe(true)
+  // What comes back must not take traffic, whatever became of the route meanwhile.
+  expect(stopped.undo).toEqual([expect.stringMatching(/^lattice start .* --dark$/)])
   expect(await story.running()).toEqual({'2.0.0': 10})
 })
 

@@ -146,6 +146,8 @@ describe('cache put', () => {
       await lattice.run(CachePut, 'key', `CLAIMS_${createKey('M').publicKey}`, '{}'),
       await lattice.run(CachePut, 'key', 'x.CLAIMS_y', '{}'),
       await lattice.run(CachePut, 'route', 'v0.eA', '{}'),
+      await lattice.run(CachePut, 'key', 'v0.eA', '{}', '--bucket', `LATTICEROUTES_${lattice.name}`),
+      await lattice.run(CachePut, 'key', 'mappings', '{}', '--bucket', 'LATTICEACCOUNT'),
       await lattice.run(CachePut, 'key', 'a..b', '{}'),
       await lattice.run(CachePut, 'key', 'a', '1', '--create', '--revision', '3'),
       await lattice.run(CachePut, 'key', 'a', '1', '--file', 'also'),

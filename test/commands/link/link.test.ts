@@ -74,6 +74,16 @@ describe('link put', () => {
     )
   })
 
+  test.each(['address=foo', 'address=127.0.0.1:99999', 'adress=127.0.0.1:80'])(
+    'refuses %s for the built-in HTTP server before it writes',
+    async (value) => {
+      const lattice = await cache.lattice()
+      const {exitCode} = await lattice.run(LinkPut, createKey('M').publicKey, 'httpserver', '--value', value)
+      expect(exitCode).toBe(2)
+      expect(await links(lattice)).toEqual([])
+    },
+  )
+
   test.each(['httpserver', 'builtin:httpserver', builtinHttpserver.key])(
     'knows the built-in provider as %s',
     async (name) => {
