@@ -9,6 +9,5 @@ export default defineConfig({
     expect: {requireAssertions: true},
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    coverage: {provider: 'v8', include: ['src/**']},
   },
 })
