@@ -1,4 +1,5 @@
-import {ActorPool, WorkerBudget, type PoolOptions} from '../../src/lib/wasm/pool.js'
+import {WorkerBudget} from '../../src/lib/wasm/budget.js'
+import {ActorPool, type PoolOptions} from '../../src/lib/wasm/pool.js'
 
 /** How long the tests of pools wait for what should happen at once. */
 export const soonMs = 10_000

@@ -4,6 +4,7 @@ import {headers, type Msg, type MsgHdrs, type NatsConnection} from '@nats-io/tra
 
 import {ServerError, UsageError} from '../errors.js'
 import {NoRespondersError, requestFailure} from '../nats/request.js'
+import type {BucketEntry, WatchOptions} from './bucket-entry.js'
 import {MissingBucketError, RevisionConflictError} from './bucket-errors.js'
 import {
   askApi,
@@ -15,18 +16,6 @@ import {
   type JetStream,
   type JetStreamSpec,
 } from './jetstream.js'
-
-/** One stored revision of a key. */
-export interface BucketEntry {
-  readonly key: string
-  /** `DEL` for any marker that says the key is gone. */
-  readonly operation: 'PUT' | 'DEL'
-  /** Empty for `DEL`. */
-  readonly value: Uint8Array
-  readonly revision: number
-  /** ISO time. */
-  readonly created: string
-}
 
 export interface BucketOptions {
   /** 1, 3 or 5; default 1. */
@@ -221,14 +210,6 @@ export class Bucket {
     }
     throw new RevisionConflictError(key, expected, present?.revision)
   }
-}
-
-export interface WatchOptions {
-  readonly signal: AbortSignal
-  /** Only keys that start with it; it must be empty or end at a dot. */
-  readonly prefix?: string
-  /** `current` once all present values were taken, and again after each trouble; `stale` while nothing is known to arrive. */
-  readonly report?: (state: 'current' | 'stale') => void
 }
 
 /** Checks a key of a bucket and returns it; throws a UsageError. */

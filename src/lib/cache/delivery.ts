@@ -2,7 +2,7 @@ import {createInbox, nuid, type Msg} from '@nats-io/transport-node'
 
 import {ServerError, TimeoutError} from '../errors.js'
 import {MissingBucketError} from './bucket-errors.js'
-import type {BucketEntry} from './bucket.js'
+import type {BucketEntry} from './bucket-entry.js'
 import {askApi, jsCodes, unexpectedAnswer, type JetStream} from './jetstream.js'
 
 export interface DeliveryOptions {

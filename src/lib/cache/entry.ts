@@ -10,7 +10,7 @@ import {
 } from '../records/registry.js'
 import {hideSecrets, isSecretName} from '../records/secrets.js'
 import {isJsonRecord, type JsonRecord} from '../records/universal.js'
-import type {BucketEntry} from './bucket.js'
+import type {BucketEntry} from './bucket-entry.js'
 import {addressName} from './key.js'
 
 /** One record as it is shown; also the JSON of `cache get`. */

@@ -1,6 +1,6 @@
 import {systemClock} from '../clock.js'
 import {ConnectionError} from '../errors.js'
-import type {BucketEntry, WatchOptions} from './bucket.js'
+import type {BucketEntry, WatchOptions} from './bucket-entry.js'
 import {Delivery, type Delivered} from './delivery.js'
 import type {JetStream} from './jetstream.js'
 

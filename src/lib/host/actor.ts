@@ -13,7 +13,9 @@ import {deadlineText, encodeResponseWithin} from '../rpc/response.js'
 import {callOut} from './actor-calls.js'
 import type {ActorArtifact} from './artifact.js'
 import type {HostContext} from './context.js'
-import {ActorPool, DeadlineError, type WorkerBudget} from '../wasm/pool.js'
+import {type WorkerBudget} from '../wasm/budget.js'
+import {DeadlineError} from '../wasm/guest-errors.js'
+import {ActorPool} from '../wasm/pool.js'
 import {Serving} from './serving.js'
 
 export interface ActorOptions {

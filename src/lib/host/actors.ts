@@ -7,7 +7,7 @@ import {readArtifact, type ActorArtifact, type ArtifactPolicy} from './artifact.
 import {chooseVersions, everyVersion} from './choose.js'
 import type {HostContext} from './context.js'
 import type {ModuleClaims} from '../wasm/module.js'
-import type {WorkerBudget} from '../wasm/pool.js'
+import type {WorkerBudget} from '../wasm/budget.js'
 import type {SavedActor} from './state.js'
 
 export interface ActorsOptions {

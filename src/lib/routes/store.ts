@@ -1,7 +1,8 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 import {z} from 'zod'
 
-import {Bucket, ensureBucket, type BucketEntry} from '../cache/bucket.js'
+import {Bucket, ensureBucket} from '../cache/bucket.js'
+import type {BucketEntry} from '../cache/bucket-entry.js'
 import {MissingBucketError, RevisionConflictError} from '../cache/bucket-errors.js'
 import {askApi, jetStream, type JetStreamSpec} from '../cache/jetstream.js'
 import {ConflictError, ServerError} from '../errors.js'

@@ -1,14 +1,13 @@
 import {availableParallelism} from 'node:os'
 
-import {WorkerBudget, type BudgetMember} from './budget.js'
+import type {WorkerBudget} from './budget.js';
+import { type BudgetMember} from './budget.js'
 import {DeadlineError, GuestError, StoppedError, TrapError} from './guest-errors.js'
 import {checkGuest, type GuestOutcome, type OutgoingCall} from './guest.js'
 import {ModuleError} from './module-error.js'
 import {limitMemory, pageBytes} from './wasm.js'
 import {wasmApi, type CompiledModule} from './webassembly.js'
 import {WorkerThread} from './worker-thread.js'
-
-export {DeadlineError, GuestError, StoppedError, TrapError, WorkerBudget}
 
 export interface PoolOptions {
   /** Greatest number of concurrent calls. */

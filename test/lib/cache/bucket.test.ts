@@ -5,7 +5,8 @@ import {join} from 'node:path'
 import {connect, type NatsConnection} from '@nats-io/transport-node'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
-import {Bucket, ensureBucket, openBucket, type BucketEntry} from '../../../src/lib/cache/bucket.js'
+import {Bucket, ensureBucket, openBucket} from '../../../src/lib/cache/bucket.js'
+import type {BucketEntry} from '../../../src/lib/cache/bucket-entry.js'
 import {startNatsServer, type TestServer} from '../../support/nats-server.js'
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)

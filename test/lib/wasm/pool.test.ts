@@ -3,7 +3,7 @@ import {availableParallelism} from 'node:os'
 import {beforeAll, describe, expect, test} from 'vitest'
 
 import {DeadlineError, GuestError, StoppedError, TrapError} from '../../../src/lib/wasm/guest-errors.js'
-import {WorkerBudget} from '../../../src/lib/wasm/pool.js'
+import {WorkerBudget} from '../../../src/lib/wasm/budget.js'
 import {compileGuest} from '../../support/guests.js'
 import {bytes, callOut, gate, openPool, soon, soonMs, text} from '../../support/pools.js'
 import {until} from '../../support/until.js'
