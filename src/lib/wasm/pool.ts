@@ -1,7 +1,7 @@
 import {availableParallelism} from 'node:os'
 
-import type {WorkerBudget} from './budget.js';
-import { type BudgetMember} from './budget.js'
+import type {WorkerBudget} from './budget.js'
+import {type BudgetMember} from './budget.js'
 import {DeadlineError, GuestError, StoppedError, TrapError} from './guest-errors.js'
 import {checkGuest, type GuestOutcome, type OutgoingCall} from './guest.js'
 import {ModuleError} from './module-error.js'
