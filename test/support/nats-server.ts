@@ -7,7 +7,7 @@ import {join} from 'node:path'
 import {createKey, type SigningKey} from '../../src/lib/keys/nkey.js'
 import {openConnection} from '../../src/lib/nats/connect.js'
 import type {ConnectSpec} from '../../src/lib/nats/spec.js'
-import {createOperatorKeys, createUser, operatorTokens} from '../../src/lib/server/operator.js'
+import {createOperatorKeys, createUser, operatorTokens} from '../../src/lib/keys/operator.js'
 import {startIn, type TestServer, type TestServerOptions} from './running-server.js'
 import {until} from './until.js'
 

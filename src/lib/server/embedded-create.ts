@@ -16,7 +16,7 @@ import {
   type EmbeddedHost,
   type EmbeddedState,
 } from './embedded-state.js'
-import {createOperatorKeys, createUser, operatorTokens} from './operator.js'
+import {createOperatorKeys, createUser, operatorTokens} from '../keys/operator.js'
 
 export interface CreateOptions {
   readonly ephemeral: boolean

@@ -1,7 +1,7 @@
 import {createHash} from 'node:crypto'
 
-import {createKey, type SigningKey} from '../keys/nkey.js'
-import {encodeToken, formatLossless, type JsonObject} from '../keys/token.js'
+import {createKey, type SigningKey} from './nkey.js'
+import {encodeToken, formatLossless, type JsonObject} from './token.js'
 
 /** The keys of one operator with its system account and one account that lattices live in. */
 export interface OperatorKeys {
