@@ -144,7 +144,7 @@ class RunningServer implements TestServer {
     await until(async () => {
       const file = (await readdir(this.dir)).find((name) => name.endsWith('.ports'))
       const text = file === undefined ? '' : await readFile(join(this.dir, file), 'utf8')
-      url = /nats:\/\/127\.0\.0\.1:\d+/.exec(text)?.[0]
+      url = /(?:nats|tls):\/\/127\.0\.0\.1:\d+/.exec(text)?.[0]
       return url !== undefined && text.trimEnd().endsWith('}')
     }, 5000)
     return Number(new URL(url!).port)
