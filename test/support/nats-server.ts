@@ -36,13 +36,13 @@ export async function startNatsServer(options: TestServerOptions = {}): Promise<
 
 /** Starts a server in operator mode with one account that has JetStream, its creds and keys in files. */
 export async function startOperatorServer(options: TestServerOptions = {}): Promise<OperatorServer> {
-  const operator = await createTestOperator()
+  const operator = createTestOperator()
   return operatorServer(operator, {jetstream: true, ...options})
 }
 
 /** Starts a cluster whose servers share operator and accounts; ends them all at once when disposed. */
 export async function startOperatorCluster(size: number): Promise<OperatorCluster> {
-  const operator = await createTestOperator()
+  const operator = createTestOperator()
   const ports = await Promise.all(Array.from({length: size}, () => freePort()))
   const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(', ')
   const started = await Promise.allSettled(
@@ -102,7 +102,8 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-interface TestOperator {
+/** Operator, system account, one account with JetStream, and a user of each, for servers that share them. */
+export interface TestOperator {
   readonly keys: ReturnType<typeof createOperatorKeys>
   readonly tokens: ReturnType<typeof operatorTokens>
   readonly creds: string
@@ -110,19 +111,20 @@ interface TestOperator {
   readonly clusterKey: SigningKey
 }
 
-async function createTestOperator(): Promise<TestOperator> {
+export function createTestOperator(): TestOperator {
   const keys = createOperatorKeys()
   const now = Math.floor(Date.now() / 1000)
-  return Promise.resolve({
+  return {
     keys,
     tokens: operatorTokens(keys, {operator: 'test', account: 'APP'}, now),
     creds: createUser(keys.account, 'user', now).creds,
     sysCreds: createUser(keys.systemAccount, 'sys', now).creds,
     clusterKey: createKey('C'),
-  })
+  }
 }
 
-async function operatorServer(operator: TestOperator, options: TestServerOptions): Promise<OperatorServer> {
+/** Starts one server of an operator, with its account's creds and keys in files of its own. */
+export async function operatorServer(operator: TestOperator, options: TestServerOptions): Promise<OperatorServer> {
   const {keys, tokens, clusterKey} = operator
   const dir = await mkdtemp(join(tmpdir(), 'lattice-test-'))
   const accounts = join(dir, 'accounts')
@@ -175,7 +177,7 @@ function writeSecret(path: string, text: string): Promise<void> {
 }
 
 /** Servers of a cluster learn of the account's JetStream a moment after its leader was chosen. */
-async function waitForJetStream(server: OperatorServer): Promise<void> {
+export async function waitForJetStream(server: Pick<OperatorServer, 'spec'>): Promise<void> {
   const nc = await openConnection(server.spec())
   try {
     await until(async () => {

@@ -11,6 +11,8 @@ export interface TestServerOptions {
   readonly config?: string
   /** JetStream in a temp folder. */
   readonly jetstream?: boolean
+  /** Name of the JetStream domain. */
+  readonly domain?: string
   readonly serverName?: string
   /** Another binary, for tests that are about old servers. */
   readonly binary?: string
@@ -151,13 +153,14 @@ class RunningServer implements TestServer {
   }
 
   async #writeConfig(): Promise<void> {
-    const {jetstream = false, serverName = 'test'} = this.#options
+    const {jetstream = false, domain, serverName = 'test'} = this.#options
+    const store = `store_dir: ${JSON.stringify(join(this.dir, 'jetstream'))}`
     const lines = [
       `server_name: ${JSON.stringify(serverName)}`,
       `listen: "127.0.0.1:${this.#port}"`,
       `ports_file_dir: ${JSON.stringify(this.dir)}`,
       `log_file: ${JSON.stringify(join(this.dir, 'server.log'))}`,
-      ...(jetstream ? [`jetstream {store_dir: ${JSON.stringify(join(this.dir, 'jetstream'))}}`] : []),
+      ...(jetstream ? [`jetstream {${store}${domain === undefined ? '' : `, domain: ${domain}`}}`] : []),
       this.#base,
       this.#config,
     ]
