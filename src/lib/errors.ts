@@ -99,6 +99,11 @@ export class ConnectionError extends LatticeError {
   readonly kind: ErrorKind = 'connection'
 }
 
+/** A person stopped it before anything was done. */
+export class InterruptedError extends LatticeError {
+  readonly kind: ErrorKind = 'interrupted'
+}
+
 /** What the command line shows and returns for any thrown value. */
 export interface FailureDescription {
   readonly exit: number

@@ -1,0 +1,80 @@
+import type {Readable, Writable} from 'node:stream'
+
+import * as Flags from '@oclif/core/flags'
+
+import {InterruptedError, UsageError} from '../errors.js'
+import {clean} from '../output/text.js'
+
+/** The answer of a script to the question that a protected context asks. */
+export const confirmFlag = Flags.string({
+  helpValue: 'NAME',
+  summary: 'Name of the protected context this acts on; asked for on a terminal.',
+})
+
+/** Where a person can be asked: both streams are a terminal. */
+export interface Terminal {
+  readonly input: Readable
+  readonly output: Writable
+}
+
+export interface Confirmation {
+  /** Name of the protected context. */
+  readonly context: string
+  /** What `--confirm` said. */
+  readonly given: string | undefined
+  /** The command as it was typed. */
+  readonly line: string
+  /** Undefined where nobody can answer. */
+  readonly terminal: Terminal | undefined
+}
+
+/**
+ * Resolves when the protected context was named, by `--confirm` or by the person at the terminal. Throws a UsageError
+ * when another one was, or when nobody can be asked.
+ */
+export async function confirmContext({context, given, line, terminal}: Confirmation): Promise<void> {
+  if (given === context) return
+  if (given !== undefined) throw new WrongNameError(context, given)
+  if (terminal === undefined) throw new UnconfirmedError(context, line)
+  const typed = await ask(`Context '${clean(context)}' is protected. Type its name to run this`, terminal)
+  if (typed !== context) throw new WrongNameError(context, typed)
+}
+
+/** The terminal of this process, when a person can read the question and answer it. */
+export function ownTerminal(): Terminal | undefined {
+  const {stdin: input, stderr: output} = process
+  return input.isTTY && output.isTTY ? {input, output} : undefined
+}
+
+class UnconfirmedError extends UsageError {
+  constructor(context: string, line: string) {
+    super(`The context '${context}' is protected.`, {
+      suggestions: [line, `lattice context show ${context}`],
+      details: {context},
+    })
+  }
+}
+
+class WrongNameError extends UsageError {
+  constructor(context: string, given: string) {
+    super(`The context is '${context}' and not '${given}', so nothing was done.`, {details: {context}})
+  }
+}
+
+/** The prompt library never settles when its input ends or at Ctrl-D. */
+async function ask(message: string, {input, output}: Terminal): Promise<string> {
+  const {input: prompt} = await import('@inquirer/prompts')
+  const ended = new AbortController()
+  const onEnd = (): void => ended.abort()
+  const onKey = (_text: unknown, key: {readonly ctrl?: boolean; readonly name?: string} | undefined): void => {
+    if (key?.ctrl === true && key.name === 'd') ended.abort()
+  }
+  input.once('end', onEnd).on('keypress', onKey)
+  try {
+    return (await prompt({message}, {input, output, signal: ended.signal})).trim()
+  } catch (cause) {
+    throw new InterruptedError('Nothing was confirmed, so nothing was done.', {cause})
+  } finally {
+    input.off('end', onEnd).off('keypress', onKey)
+  }
+}
