@@ -1,64 +1,17 @@
 import type {Interfaces} from '@oclif/core'
 import {Command} from '@oclif/core/command'
-import * as Flags from '@oclif/core/flags'
 
 import {systemClock, type Clock} from '../clock.js'
 import {describeFailure, LatticeError, UsageError, type FailureDescription} from '../errors.js'
 import {Lattice} from '../lattice.js'
-import {resolveSpec} from '../nats/resolve-spec.js'
+import {resolveConnection, type Resolved} from '../nats/resolve-spec.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {clean, jsonText} from '../output/text.js'
 import type {ChangeOptions} from '../entities/scale.js'
 import type {removeFlags} from './change-flags.js'
-import {durationFlag, latticeFlag} from './flags.js'
-import {inScope, type TypedScope} from './scope.js'
+import {connectFlags, connectionFlags, type ConnectionFlags} from './connection-flags.js'
+import {inScope, typedScope, type TypedScope} from './scope.js'
 import {interruptSignal} from './signals.js'
-
-const connection = 'CONNECTION'
-
-/** The flags of every command that connects. */
-export const connectionFlags = {
-  server: Flags.string({
-    char: 's',
-    helpGroup: connection,
-    helpValue: 'URL',
-    summary: 'Server address, several with commas (LATTICE_URL, NATS_URL).',
-  }),
-  context: Flags.string({
-    helpGroup: connection,
-    helpValue: 'NAME',
-    summary: 'Context to use, not the selected one (LATTICE_CONTEXT).',
-  }),
-  creds: Flags.string({
-    helpGroup: connection,
-    helpValue: 'FILE',
-    summary: 'Creds file of the user (LATTICE_CREDS, NATS_CREDS).',
-  }),
-  lattice: latticeFlag({char: 'l', helpGroup: connection, summary: 'Lattice to act on (LATTICE_LATTICE).'}),
-  timeout: durationFlag({helpGroup: connection, summary: 'Longest wait in all, such as 5s or 500ms.'}),
-  'sys-context': Flags.string({
-    helpGroup: connection,
-    helpValue: 'NAME',
-    summary: 'Context of a system-account user (LATTICE_SYS_CONTEXT).',
-  }),
-  'sys-creds': Flags.string({
-    helpGroup: connection,
-    helpValue: 'FILE',
-    summary: 'Creds file of a system-account user (LATTICE_SYS_CREDS).',
-  }),
-  'operator-seed-file': Flags.string({
-    helpGroup: connection,
-    helpValue: 'FILE',
-    summary: 'Operator signing key, for route changes (LATTICE_OPERATOR_SEED_FILE).',
-  }),
-  'cluster-seed-file': Flags.string({
-    helpGroup: connection,
-    helpValue: 'FILE',
-    summary: 'Cluster seed that signs calls (LATTICE_CLUSTER_SEED_FILE).',
-  }),
-}
-
-export type ConnectionFlags = Interfaces.InferredFlags<typeof connectionFlags>
 
 /** What all commands share: output and one meaning of failure. */
 export abstract class LocalCommand<T extends object> extends Command {
@@ -138,23 +91,17 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
     return Promise.resolve()
   }
 
+  /** What flags, environment and contexts come to, with where each part was said. */
+  protected async resolve(flags: Partial<ConnectionFlags>): Promise<Resolved> {
+    this.#typed = typedScope(flags)
+    const resolved = await resolveConnection(connectFlags(flags), process.env)
+    for (const note of resolved.notes) this.note(note)
+    return resolved
+  }
+
   /** The connection that the flags, the environment and the contexts stand for. */
-  protected spec(flags: Partial<ConnectionFlags>): Promise<ConnectSpec> {
-    this.#typed = flags
-    return resolveSpec(
-      {
-        server: flags.server,
-        context: flags.context,
-        creds: flags.creds,
-        lattice: flags.lattice,
-        timeout: flags.timeout,
-        sysContext: flags['sys-context'],
-        sysCreds: flags['sys-creds'],
-        operatorSeedFile: flags['operator-seed-file'],
-        clusterSeedFile: flags['cluster-seed-file'],
-      },
-      process.env,
-    )
+  protected async spec(flags: Partial<ConnectionFlags>): Promise<ConnectSpec> {
+    return (await this.resolve(flags)).spec
   }
 
   /** Opens the lattice that the flags name; close it with `await using`. */

@@ -1,22 +1,45 @@
 import {shellWord} from '../entity/require.js'
+import type {ConnectionFlags} from './connection-flags.js'
 
-/** The flags that say where a command acts, with the letter some have. */
+/** The flags that say where a command acts and as whom, with the letter some have; not those that say how long. */
 const scopeFlags = {
   server: '-s',
   context: undefined,
+  'trust-context': undefined,
   creds: undefined,
+  nkey: undefined,
+  user: undefined,
+  'password-file': undefined,
+  'tls-ca': undefined,
+  'tls-cert': undefined,
+  'tls-key': undefined,
+  'tls-first': undefined,
+  'socks-proxy': undefined,
+  'js-domain': undefined,
+  'js-api-prefix': undefined,
+  'inbox-prefix': undefined,
   lattice: '-l',
+  dialect: undefined,
   'sys-context': undefined,
   'sys-creds': undefined,
+  'sys-account-seed-file': undefined,
   'operator-seed-file': undefined,
+  'nsc-store': undefined,
   'cluster-seed-file': undefined,
-} as const
+} as const satisfies Partial<Record<keyof ConnectionFlags, string | undefined>>
+
+type ScopeFlag = keyof typeof scopeFlags
 
 /** What was typed of the flags that say where a command acts. */
-export type TypedScope = Readonly<Partial<Record<keyof typeof scopeFlags, string | undefined>>>
+export type TypedScope = Readonly<Partial<Record<ScopeFlag, string | boolean | undefined>>>
+
+/** Of all that was typed, what says where the command acts. */
+export function typedScope(flags: Partial<ConnectionFlags>): TypedScope {
+  return Object.fromEntries(Object.keys(scopeFlags).map((flag) => [flag, flags[flag as ScopeFlag]]))
+}
 
 // These act on this machine and know none of the flags.
-const localLine = /^lattice (?:up|down|status|context|claims (?:sign|inspect))\b|--help/
+const localLine = /^lattice (?:up|down|status|completion|context (?!check)|claims (?:sign|inspect))\b|--help/
 
 /**
  * A line of this tool with the flags that were typed now, so that it acts where the present command does when it is
@@ -26,9 +49,11 @@ export function inScope(line: string, typed: TypedScope): string {
   if (!line.startsWith('lattice ') || localLine.test(line)) return line
   const words = new Set(line.split(' '))
   const missing = Object.entries(scopeFlags).flatMap(([flag, letter]) => {
-    const value = typed[flag as keyof typeof scopeFlags]
+    const value = typed[flag as ScopeFlag]
     const there = words.has(`--${flag}`) || (letter !== undefined && words.has(letter))
-    return value === undefined || there ? [] : [`--${flag}`, shellWord(value)]
+    if (value === undefined || there) return []
+    if (typeof value === 'boolean') return [`--${value ? '' : 'no-'}${flag}`]
+    return [`--${flag}`, shellWord(value)]
   })
   return [line, ...missing].join(' ')
 }

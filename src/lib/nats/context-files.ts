@@ -1,9 +1,11 @@
-import {readdir, readFile, rm} from 'node:fs/promises'
-import {join} from 'node:path'
+import {existsSync} from 'node:fs'
+import {readdir, readFile, realpath, rm} from 'node:fs/promises'
+import {dirname, join, resolve} from 'node:path'
 
-import {NotFoundError, ServerError, UsageError} from '../errors.js'
-import {configDir} from '../files/paths.js'
+import {ConnectionError, NotFoundError, UsageError} from '../errors.js'
+import {configDir, expandHome} from '../files/paths.js'
 import {writeFileAtomic} from '../files/write-file.js'
+import {parseLossless} from '../keys/token.js'
 
 /** natscli's context file: the fields used here; others are kept as they are. */
 export interface NatsContextFile {
@@ -23,6 +25,8 @@ export interface NatsContextFile {
   readonly user_jwt?: string
   readonly user_seed?: string
   readonly tls_first?: boolean
+  readonly socks_proxy?: string
+  readonly nsc?: string
   readonly [foreign: string]: unknown
 }
 
@@ -31,6 +35,7 @@ export interface LatticeContextFile {
   readonly lattice?: string
   readonly dialect?: 'v0' | 'v1'
   readonly sysContext?: string
+  readonly sysAccountKeyFile?: string
   readonly operatorKeyFile?: string
   readonly nscStore?: string
   readonly clusterSeedFile?: string
@@ -41,15 +46,19 @@ export interface LatticeContextFile {
 const booleans = new Set(['tls_first', 'protected'])
 const strings = new Set([
   ...['description', 'url', 'token', 'user', 'password', 'creds', 'nkey', 'cert', 'key', 'ca', 'jetstream_domain'],
-  ...['jetstream_api_prefix', 'inbox_prefix', 'user_jwt', 'user_seed'],
-  ...['lattice', 'dialect', 'sysContext', 'operatorKeyFile', 'nscStore', 'clusterSeedFile'],
+  ...['jetstream_api_prefix', 'jetstream_event_prefix', 'inbox_prefix', 'user_jwt', 'user_seed', 'socks_proxy', 'nsc'],
+  ...['color_scheme', 'windows_cert_store', 'windows_cert_match_by', 'windows_cert_match'],
+  ...['lattice', 'dialect', 'sysContext', 'sysAccountKeyFile', 'operatorKeyFile', 'nscStore', 'clusterSeedFile'],
 ])
 
 /** One context: natscli's file and ours. */
 export interface Context {
+  /** As it was asked for: a name, or the path of a file. */
   readonly name: string
   readonly nats: NatsContextFile
   readonly lattice: LatticeContextFile
+  /** Folder beyond which nothing is read for it, when it was given by path and is not trusted. */
+  readonly confinedTo?: string
 }
 
 /** Names of all contexts, sorted; empty when there is no folder. */
@@ -61,25 +70,61 @@ export async function listContexts(): Promise<string[]> {
     .sort()
 }
 
-/** Reads a context; throws a NotFoundError when it does not exist. */
-export async function readContext(name: string): Promise<Context> {
+/** True when a context is meant by the path of its file: `./ci.json`, or `ci.json` where that file is. */
+export function isContextPath(name: string): boolean {
+  return name.endsWith('.json') && (/[/\\]/.test(name) || existsSync(name))
+}
+
+/**
+ * Reads a context by its name or by the path of its file; throws a NotFoundError when it does not exist. A file given by
+ * path may be other people's, so it is confined to its folder unless `trust` is set, and it has no part of ours.
+ */
+export async function readContext(name: string, {trust = false}: {trust?: boolean} = {}): Promise<Context> {
+  if (isContextPath(name)) return readContextFile(name, trust)
   checkName(name)
   const nats = await readJson<NatsContextFile>(natsPath(name))
   if (nats === undefined) {
     const known = await listContexts()
     throw new NotFoundError(`No context '${name}'.`, {
-      suggestions: known.length > 0 ? known.map((known) => `--context ${known}`) : ['lattice up', 'nats context add'],
+      suggestions:
+        known.length > 0 ? known.map((known) => `--context ${known}`) : ['lattice up', 'lattice context add NAME'],
       details: {context: name},
     })
   }
   return {name, nats, lattice: (await readJson<LatticeContextFile>(latticePath(name))) ?? {}}
 }
 
-/** Writes a context, keeping the fields of an existing one that are not given. */
-export async function writeContext(name: string, nats: NatsContextFile, lattice?: LatticeContextFile): Promise<void> {
+async function readContextFile(path: string, trust: boolean): Promise<Context> {
+  const nats = await readJson<NatsContextFile>(expandHome(path))
+  if (nats === undefined) {
+    throw new NotFoundError(`No context file '${path}'.`, {
+      suggestions: ['lattice context ls'],
+      details: {context: path},
+    })
+  }
+  const folder = dirname(resolve(expandHome(path)))
+  return {name: path, nats, lattice: {}, ...(trust ? {} : {confinedTo: folder})}
+}
+
+/**
+ * Writes a context, keeping the fields of an existing one that are not given; with `replace` it keeps only those that
+ * neither tool knows.
+ */
+export async function writeContext(
+  name: string,
+  nats: NatsContextFile,
+  lattice?: LatticeContextFile,
+  {replace = false}: {replace?: boolean} = {},
+): Promise<void> {
   checkName(name)
-  await mergeJson(natsPath(name), nats)
-  if (lattice !== undefined) await mergeJson(latticePath(name), lattice)
+  await mergeJson(natsPath(name), nats, replace)
+  if (lattice !== undefined) await mergeJson(latticePath(name), lattice, replace)
+}
+
+/** True when a context of this name is there. */
+export function contextExists(name: string): boolean {
+  checkName(name)
+  return existsSync(natsPath(name))
 }
 
 /** Removes a context and, when it is the selected one, the selection; nothing happens when there is none. */
@@ -92,7 +137,7 @@ export async function removeContext(name: string): Promise<void> {
 
 /** Name of the selected context, undefined when none is. */
 export async function selectedContext(): Promise<string | undefined> {
-  const text = await readFile(selectionPath(), 'utf8').catch(undefinedWhenMissing)
+  const text = await readText(selectionPath(), 'selection of the context')
   return text?.trim() || undefined
 }
 
@@ -125,44 +170,63 @@ function previousPath(): string {
 }
 
 function checkName(name: string): void {
-  if (name === '' || name.startsWith('.') || /[/\\\p{C}]/u.test(name)) {
+  if (name === '' || name.startsWith('.') || name.includes('..') || /[/\\\p{C}]/u.test(name)) {
     throw new UsageError(`${JSON.stringify(name)} is not a context name.`, {suggestions: ['lattice context ls']})
   }
 }
 
 /** Checked by hand: every command reads a context, and a schema library would cost it a third of its start. */
 async function readJson<T extends object>(path: string): Promise<T | undefined> {
-  const text = await readFile(path, 'utf8').catch(undefinedWhenMissing)
+  const text = await readText(path, 'context file')
   if (text === undefined) return undefined
   const value = parseObject(text)
   // The file may hold a password, so the sentence names the field at most.
-  if (value === undefined) throw new ServerError(`The context file '${path}' is not a JSON object.`)
+  if (value === undefined) throw new ContextFileError(path, 'is not a JSON object')
   for (const [field, content] of Object.entries(value)) {
     const wanted = strings.has(field) ? 'string' : booleans.has(field) ? 'boolean' : undefined
     if (wanted !== undefined && content !== null && typeof content !== wanted) {
-      throw new ServerError(`The field '${field}' of the context file '${path}' is not a ${wanted}.`)
+      throw new ContextFileError(path, `has a field '${field}' that is not a ${wanted}`)
     }
+  }
+  const {dialect} = value as {dialect?: string}
+  if (dialect && dialect !== 'v0' && dialect !== 'v1') {
+    throw new ContextFileError(path, "has a field 'dialect' that is neither v0 nor v1")
   }
   return value as T
 }
 
+/** A context's file is there and cannot be used. */
+class ContextFileError extends ConnectionError {
+  constructor(path: string, fault: string, cause?: unknown) {
+    super(`The context file '${path}' ${fault}.`, {details: {file: path}, cause})
+  }
+}
+
 function parseObject(text: string): object | undefined {
   try {
-    const value: unknown = JSON.parse(text)
+    // Lossless, because what others keep in the file is written back.
+    const value = parseLossless(text)
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
   } catch {
     return undefined
   }
 }
 
-async function mergeJson(path: string, fields: object): Promise<void> {
-  const present = (await readJson<object>(path)) ?? {}
-  await writeFileAtomic(path, `${JSON.stringify({...present, ...fields}, undefined, 2)}\n`)
+async function mergeJson(path: string, fields: object, replace: boolean): Promise<void> {
+  const present = Object.entries((await readJson<object>(path)) ?? {})
+  const kept = replace ? present.filter(([field]) => !strings.has(field) && !booleans.has(field)) : present
+  const text = `${JSON.stringify({...Object.fromEntries(kept), ...fields}, undefined, 2)}\n`
+  // Configuration is often a link into a folder under version control: the link stays.
+  await writeFileAtomic(await realpath(path).catch(() => path), text)
 }
 
-function undefinedWhenMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error
-  return undefined
+async function readText(path: string, what: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new ConnectionError(`The ${what} '${path}' cannot be read.`, {details: {file: path}, cause: error})
+  }
 }
 
 function emptyWhenMissing(error: NodeJS.ErrnoException): string[] {

@@ -1,7 +1,13 @@
+import {LatticeError} from '../errors.js'
+import {defaultServer, hideUserInfo} from './addresses.js'
 import {listContexts, readContext, selectedContext, type Context} from './context-files.js'
+import type {Resolved} from './resolve-spec.js'
+import {isReference, type Settings} from './settings.js'
+import type {Credentials} from './spec.js'
 
 const secretFields = new Set(['token', 'password', 'user_jwt', 'user_seed'])
-const defaultUrl = 'nats://127.0.0.1:4222'
+/** In these a reference to a secret is expected, so that one with the secret in it must be hidden. */
+const addressFields = new Set(['url', 'socks_proxy'])
 
 /** A context as it may be shown: secrets only as `set`, user info in addresses as `***`. */
 export interface DescribedContext {
@@ -14,12 +20,19 @@ export interface DescribedContext {
   readonly fields: Readonly<Record<string, string>>
   /** Our fields that are set. */
   readonly latticeFields: Readonly<Record<string, string>>
+  /** Why it cannot be used, when its file cannot be read. */
+  readonly fault?: string
 }
 
-/** Describes every context, sorted by name. */
+/** Describes every context, sorted by name; one that cannot be read is told with its fault. */
 export async function describeContexts(): Promise<DescribedContext[]> {
   const selected = await selectedContext()
-  return Promise.all((await listContexts()).map(async (name) => describe(await readContext(name), selected)))
+  return Promise.all(
+    (await listContexts()).map(async (name) => {
+      const context = await readContext(name).catch(faultOf)
+      return typeof context === 'string' ? unreadable(name, selected, context) : describe(context, selected)
+    }),
+  )
 }
 
 /** Describes one context, the selected one without a name; undefined when none is selected. */
@@ -29,8 +42,17 @@ export async function describeContext(name: string | undefined): Promise<Describ
   return wanted === undefined ? undefined : describe(await readContext(wanted), selected)
 }
 
+function faultOf(error: unknown): string {
+  if (error instanceof LatticeError) return error.message
+  throw error
+}
+
+function unreadable(name: string, selected: string | undefined, fault: string): DescribedContext {
+  return {name, selected: name === selected, url: '?', lattice: '?', fields: {}, latticeFields: {}, fault}
+}
+
 function describe({name, nats, lattice}: Context, selected: string | undefined): DescribedContext {
-  const url = hideUserInfo(nats.url ?? defaultUrl)
+  const url = hideUserInfo(nats.url || (nats.nsc ? '(of the nsc operator)' : defaultServer))
   return {
     name,
     selected: name === selected,
@@ -46,14 +68,90 @@ function shown(values: Readonly<Record<string, unknown>>): Record<string, string
   const set = Object.entries(values).filter(
     ([, value]) => value !== '' && value !== null && value !== false && value !== undefined,
   )
-  return Object.fromEntries(
-    set.map(([field, value]) => [
-      field,
-      secretFields.has(field) ? 'set' : typeof value === 'string' ? value : JSON.stringify(value),
-    ]),
-  )
+  return Object.fromEntries(set.map(([field, value]) => [field, shownValue(field, value)]))
 }
 
-function hideUserInfo(url: string): string {
-  return url.replace(/(^|,)(\s*\w+:\/\/)?[^@,/]*@/g, '$1$2***@')
+function shownValue(field: string, value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value)
+  if (addressFields.has(field)) return hideUserInfo(value)
+  return secretFields.has(field) ? shownSecret(value) : shownFile(value)
+}
+
+/** Where a secret is may be told; what it is may not. */
+function shownSecret(value: string): string {
+  return isReference(value) && !/^data:/i.test(value) ? value : 'set'
+}
+
+function shownFile(value: string): string {
+  return /^data:/i.test(value) ? 'set' : value
+}
+
+/** One value that decides the connection, and where it was said. */
+export interface EffectiveSetting {
+  readonly value: string
+  readonly from: string
+}
+
+/** All that decides the connection, by the names of the flags; secrets appear as `set`. */
+export function describeEffective({settings}: Resolved): Record<string, EffectiveSetting> {
+  const rows = (Object.keys(shownSetting) as (keyof Settings)[]).flatMap((key) => {
+    const setting = settings[key]
+    if (setting === undefined) return []
+    const shown = shownSetting[key](setting.value as never)
+    return shown.map(([name, value]) => [name, {value, from: setting.from}] as const)
+  })
+  return Object.fromEntries(rows)
+}
+
+type Shown = readonly (readonly [name: string, value: string])[]
+
+const shownSetting: {readonly [K in keyof Settings]: (value: Settings[K]) => Shown} = {
+  servers: (servers) => [['server', hideUserInfo(servers.join(','))]],
+  credentials: shownCredentials,
+  tlsCa: (file) => [['tls-ca', file]],
+  tlsPair: ({cert, key}) => [
+    ['tls-cert', cert],
+    ['tls-key', key],
+  ],
+  tlsFirst: (first) => [['tls-first', String(first)]],
+  socksProxy: (proxy) => [['socks-proxy', hideUserInfo(proxy)]],
+  jetstream: ({domain, apiPrefix}) => [
+    ...(domain === undefined ? [] : [['js-domain', domain] as const]),
+    ...(apiPrefix === undefined ? [] : [['js-api-prefix', apiPrefix] as const]),
+  ],
+  inboxPrefix: (prefix) => [['inbox-prefix', prefix]],
+  lattice: (name) => [['lattice', name]],
+  dialect: (dialect) => [['dialect', dialect]],
+  system: ({sysCreds, sysContext, sysAccountKeyFile}) => [
+    ...(sysCreds === undefined ? [] : [['sys-creds', shownFile(sysCreds)] as const]),
+    ...(sysContext === undefined ? [] : [['sys-context', sysContext] as const]),
+    ...(sysAccountKeyFile === undefined ? [] : [['sys-account-seed-file', shownFile(sysAccountKeyFile)] as const]),
+  ],
+  operatorKeyFile: (file) => [['operator-seed-file', shownFile(file)]],
+  nscStore: (store) => [['nsc-store', store]],
+  clusterSeedFile: (file) => [['cluster-seed-file', shownFile(file)]],
+  protected: (yes) => [['protected', String(yes)]],
+  timeoutMs: (ms) => [['timeout', `${ms} ms`]],
+  connectTimeoutMs: (ms) => [['connect-timeout', `${ms} ms`]],
+}
+
+function shownCredentials(credentials: Credentials): Shown {
+  switch (credentials.kind) {
+    case 'creds':
+      return [['creds', shownFile(credentials.file)]]
+    case 'nkey':
+      return [['nkey', shownFile(credentials.file)]]
+    case 'user':
+      return [
+        ['user', credentials.user],
+        ['password', shownSecret(credentials.password)],
+      ]
+    case 'token':
+      return [['token', shownSecret(credentials.token)]]
+    case 'jwt':
+      return [
+        ['jwt', shownSecret(credentials.jwt)],
+        ...(credentials.seed === undefined ? [] : [['seed', shownSecret(credentials.seed)] as const]),
+      ]
+  }
 }

@@ -8,6 +8,7 @@ export interface ContextSummary {
   readonly url: string
   readonly lattice: string
   readonly description?: string
+  readonly fault?: string
 }
 
 /** One context as `context show` tells it; secrets appear as `set` only. */
@@ -21,12 +22,12 @@ export function contextsView(contexts: readonly ContextSummary[], options: Table
   if (contexts.length === 0 && options.terminal) return 'There are no contexts.'
   return table(
     ['', 'NAME', 'LATTICE', 'URL', 'DESCRIPTION'],
-    contexts.map(({name, selected, url, lattice, description}) => [
+    contexts.map(({name, selected, url, lattice, description, fault}) => [
       selected ? '*' : '',
       name,
       lattice,
       url,
-      description ?? '',
+      fault ?? description ?? '',
     ]),
     options,
   )
@@ -39,4 +40,17 @@ export function contextView({name, selected, fields: nats, latticeFields}: Conte
     ...Object.entries(nats),
     ...Object.entries(latticeFields),
   ])
+}
+
+/** All that decides the connection, as `context show --effective` tells it. */
+export interface EffectiveConnection {
+  readonly context?: string
+  readonly settings: Readonly<Record<string, {readonly value: string; readonly from: string}>>
+}
+
+/** Each value and where it came from, in two columns. */
+export function effectiveView({settings}: EffectiveConnection): string {
+  const rows = Object.entries(settings)
+  const width = Math.max(...rows.map(([, {value}]) => value.length))
+  return fields(rows.map(([name, {value, from}]) => [name, `${value.padEnd(width)}  ${from}`]))
 }

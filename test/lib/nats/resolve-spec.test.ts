@@ -1,11 +1,11 @@
-import {mkdtemp, rm} from 'node:fs/promises'
+import {mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
 import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest'
 
 import {selectContext, writeContext} from '../../../src/lib/nats/context-files.js'
-import {resolveSpec} from '../../../src/lib/nats/resolve-spec.js'
+import {resolveConnection, resolveSpec} from '../../../src/lib/nats/resolve-spec.js'
 
 describe('where a connection comes from', () => {
   let folder: string
@@ -95,10 +95,98 @@ describe('where a connection comes from', () => {
     await expect(resolveSpec(flags, environment)).rejects.toThrow(sentence)
   })
 
-  test('a field that cannot be honoured is refused by name', async () => {
-    await writeContext('proxy', {url: 'nats://x', socks_proxy: 'socks5://p'})
-    await expect(resolveSpec({context: 'proxy'}, {})).rejects.toThrow("The field 'socks_proxy' of context 'proxy'")
-    await writeContext('secret', {url: 'nats://x', password: 'op://vault/item'})
-    await expect(resolveSpec({context: 'secret'}, {})).rejects.toThrow("The field 'password' of context 'secret'")
+  test.each([
+    [{windows_cert_store: 'user'}, "The field 'windows_cert_store' of context 'odd' needs Windows."],
+    [{windows_ca_certs_match: ['CA']}, "The field 'windows_ca_certs_match' of context 'odd' needs Windows."],
+    [{ca: 'file:///ca.pem'}, "The field 'ca' of context 'odd' cannot be a reference."],
+    [{url: 'env://URL'}, "The field 'url' of context 'odd' cannot be a reference."],
+    [{cert: '/cert.pem'}, "cert of context 'odd' is set and key of context 'odd' is not"],
+    [{url: 'http://x'}, "has the scheme 'http'"],
+  ])('a field that cannot be honoured is refused by name: %j', async (fields, sentence) => {
+    await writeContext('odd', fields)
+    await expect(resolveSpec({context: 'odd'}, {})).rejects.toThrow(sentence)
+  })
+
+  test('a reference to a secret is kept until the connection opens', async () => {
+    await writeContext('vault', {url: 'nats://x', user: 'u', password: 'op://vault/item/password'})
+    expect(await resolveSpec({context: 'vault'}, {})).toMatchObject({
+      credentials: {kind: 'user', user: 'u', password: 'op://vault/item/password'},
+    })
+    await writeContext('nsc', {url: 'nats://x', nsc: 'nsc://op/app/user'})
+    expect(await resolveSpec({context: 'nsc'}, {})).toMatchObject({credentials: {file: 'nsc://op/app/user'}})
+  })
+
+  test('a context by path is confined to its folder, unless it is trusted', async () => {
+    const file = join(folder, 'ci.json')
+    await writeFile(file, JSON.stringify({url: 'nats://ci', creds: 'ci.creds'}))
+    expect(await resolveSpec({context: file}, {})).toMatchObject({
+      servers: ['nats://ci'],
+      context: file,
+      confinedTo: folder,
+    })
+    expect(await resolveSpec({context: file, trustContext: true}, {})).not.toHaveProperty('confinedTo')
+    await expect(resolveSpec({context: join(folder, 'none.json')}, {})).rejects.toThrow(/^No context file/)
+  })
+
+  test.each([
+    [{creds: '/mine.creds'}, {}],
+    [{}, {LATTICE_TOKEN: 'mine'}],
+    [{}, {NATS_USER: 'me', NATS_PASSWORD: 'mine'}],
+    [{}, {LATTICE_SYS_CREDS: '/sys.creds'}],
+  ])('what is mine does not go to servers that an untrusted context names: %j %j', async (flags, environment) => {
+    const file = join(folder, 'ci.json')
+    await writeFile(file, JSON.stringify({url: 'nats://evil'}))
+    await expect(resolveSpec({...flags, context: file}, environment)).rejects.toThrow(
+      /is not trusted: it names the servers/,
+    )
+    expect(await resolveSpec({...flags, context: file, trustContext: true}, environment)).toHaveProperty(
+      'context',
+      file,
+    )
+    const mine = {...flags, context: file, server: 'nats://mine'}
+    expect(await resolveSpec(mine, environment)).toMatchObject({servers: ['nats://mine'], context: file})
+  })
+
+  test('domain and API prefix of a stronger source replace both of a weaker one', async () => {
+    await writeContext('prefixed', {url: 'nats://x', jetstream_api_prefix: 'JS.acc.API'})
+    const spec = await resolveSpec({context: 'prefixed', jsDomain: 'leaf'}, {})
+    expect(spec).toMatchObject({jsDomain: 'leaf'})
+    expect(spec).not.toHaveProperty('jsApiPrefix')
+  })
+
+  test('an address with the scheme tls is never answered in plain text', async () => {
+    expect(await resolveSpec({server: 'tls://x'}, {})).toHaveProperty('tls', {})
+    expect(await resolveSpec({server: 'x:4222'}, {})).not.toHaveProperty('tls')
+  })
+
+  test('a user on the command line needs a password from elsewhere', async () => {
+    await expect(resolveSpec({user: 'me'}, {})).rejects.toThrow("There is no password for the user 'me'.")
+    expect(await resolveSpec({user: 'me'}, {LATTICE_PASSWORD: 'pw'})).toMatchObject({
+      credentials: {kind: 'user', user: 'me', password: 'pw'},
+    })
+    const file = join(folder, 'pw')
+    await writeFile(file, 'from file\n')
+    expect(await resolveSpec({user: 'me', passwordFile: file}, {})).toMatchObject({
+      credentials: {password: 'from file'},
+    })
+    await expect(resolveSpec({user: 'me', creds: '/x'}, {})).rejects.toThrow('--creds and --user exclude each other')
+  })
+
+  test('each setting tells where it was said', async () => {
+    const flags = {context: 'picked', timeout: 700}
+    const {settings} = await resolveConnection(flags, {LATTICE_TLS_CA: '/ca', NATS_URL: 'nats://no'})
+    expect(settings).toMatchObject({
+      servers: {value: ['nats://picked'], from: "url of context 'picked'"},
+      credentials: {from: "creds of context 'picked'"},
+      tlsCa: {value: '/ca', from: 'LATTICE_TLS_CA'},
+      lattice: {value: 'east', from: "lattice of context 'picked'"},
+      timeoutMs: {value: 700, from: '--timeout'},
+      connectTimeoutMs: {value: 5000, from: 'default'},
+    })
+  })
+
+  test('a selected context that is left out is said', async () => {
+    const {notes} = await resolveConnection({}, {NATS_URL: 'nats://env', NATS_CREDS: '/env.creds'})
+    expect(notes).toEqual([expect.stringContaining("selected context 'picked' is left out")])
   })
 })
