@@ -47,6 +47,7 @@ export class Lattice implements AsyncDisposable {
       ({ControlClient}) =>
         new ControlClient(this.connection, {
           lattice: this.name,
+          dialect: this.spec.dialect,
           timeoutMs: this.spec.timeoutMs,
           deadline: this.#deadline,
         }),

@@ -51,6 +51,8 @@ export class AmbiguousAckError extends AmbiguousError {
 
 export interface ControlOptions {
   readonly lattice: string
+  /** The only dialect to speak; both when undefined. */
+  readonly dialect?: 'v0' | 'v1' | undefined
   /** Longest wait for one answer. */
   readonly timeoutMs: number
   /** Time of `performance.now()` past which no request waits for long; default never. */
@@ -67,13 +69,15 @@ const leastMs = 200
 export class ControlClient {
   readonly lattice: string
   readonly #nc: NatsConnection
+  readonly #dialect: ControlOptions['dialect']
   readonly #timeoutMs: number
   readonly #deadline: number
   readonly #subjects: ControlSubjects
   #known: ReadonlyMap<string, HostPing> = new Map()
 
-  constructor(nc: NatsConnection, {lattice, timeoutMs, deadline = Infinity}: ControlOptions) {
+  constructor(nc: NatsConnection, {lattice, dialect, timeoutMs, deadline = Infinity}: ControlOptions) {
     this.#nc = nc
+    this.#dialect = dialect
     this.lattice = lattice
     this.#timeoutMs = timeoutMs
     this.#deadline = deadline
@@ -85,9 +89,10 @@ export class ControlClient {
     return Math.max(leastMs, Math.min(this.#timeoutMs, this.#deadline - performance.now()))
   }
 
-  /** The hosts that answer, of whichever dialect, sorted by id. */
+  /** The hosts that answer, sorted by id. */
   async hosts(options: DetectOptions = {}): Promise<HostPing[]> {
-    const hosts = await detectHosts(this.#nc, {...options, lattice: this.lattice, timeoutMs: this.leftMs})
+    const target = {lattice: this.lattice, dialect: this.#dialect, timeoutMs: this.leftMs}
+    const hosts = await detectHosts(this.#nc, {...options, ...target})
     this.#known = new Map(hosts.map((host) => [host.id, host]))
     return hosts
   }

@@ -15,15 +15,25 @@ export interface DetectOptions {
   readonly expect?: number | undefined
 }
 
-/** The hosts of a lattice that answer, of whichever dialect, sorted by id; an answer that makes no sense is left out. */
+/** Whom to ask, and for how long at most. */
+interface DetectTarget {
+  readonly lattice: string
+  readonly timeoutMs: number
+  /** Both are asked when undefined. */
+  readonly dialect?: 'v0' | 'v1' | undefined
+}
+
+/** The hosts of a lattice that answer, of one dialect or of both, sorted by id; an answer that makes no sense is left out. */
 export async function detectHosts(
   nc: NatsConnection,
-  {lattice, timeoutMs, expect}: DetectOptions & {lattice: string; timeoutMs: number},
+  {lattice, timeoutMs, dialect, expect}: DetectOptions & DetectTarget,
 ): Promise<HostPing[]> {
   const gather = {timeoutMs, stallMs}
   const [v0, v1] = await Promise.all([
-    requestMany(nc, controlSubjects(lattice).ping, '', {...gather, ...(expect === undefined ? {} : {expect})}),
-    requestMany(nc, pingSubject(lattice), '', gather),
+    dialect === 'v1'
+      ? []
+      : requestMany(nc, controlSubjects(lattice).ping, '', {...gather, ...(expect === undefined ? {} : {expect})}),
+    dialect === 'v0' ? [] : requestMany(nc, pingSubject(lattice), '', gather),
   ])
   const found = [...v0.flatMap((msg) => readPing(msg, parseV0Ping)), ...v1.flatMap((msg) => readPing(msg, parseV1Ping))]
   const byId = new Map(found.map((host) => [host.id, host.lattice === '' ? {...host, lattice} : host]))

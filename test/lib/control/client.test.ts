@@ -52,6 +52,16 @@ describe('hosts', () => {
     expect(performance.now() - before).toBeLessThan(250)
   })
 
+  test('of one dialect only are asked when it is named', async () => {
+    const otp = playV0Host(peers, '0.63.2', {lattice, inventory: otpInventory})
+    const v1 = playV1Host(peers, lattice)
+    await peers.flush()
+    const ids = async (dialect: 'v0' | 'v1') =>
+      (await new ControlClient(mine, {lattice, dialect, timeoutMs: 2000}).hosts()).map(({id}) => id)
+    expect(await ids('v0')).toEqual([otp.id])
+    expect(await ids('v1')).toEqual([v1])
+  })
+
   test('of both dialects are listed, sorted', async () => {
     const otp = playV0Host(peers, '0.63.2', {lattice, inventory: otpInventory})
     const v1 = playV1Host(peers, lattice)
