@@ -6,6 +6,11 @@ export function configDir(): string {
   return userDir('XDG_CONFIG_HOME', '.config')
 }
 
+/** Where programs keep a user's data: `XDG_DATA_HOME` or `~/.local/share`. */
+export function dataDir(): string {
+  return userDir('XDG_DATA_HOME', join('.local', 'share'))
+}
+
 /** Where state that outlives a reboot lies: `XDG_STATE_HOME` or `~/.local/state`. */
 export function stateDir(): string {
   return userDir('XDG_STATE_HOME', join('.local', 'state'))

@@ -28,7 +28,7 @@ export async function openConnection(
     reconnectTimeWait: reconnect === 'forever' ? 250 : 100,
     ...(reconnect === 'forever' ? serviceOptions : {}),
     ...(spec.inboxPrefix === undefined ? {} : {inboxPrefix: spec.inboxPrefix}),
-    ...(spec.credentials === undefined ? {} : {authenticator: await authenticator(spec.credentials)}),
+    ...(spec.credentials === undefined ? {} : {authenticator: (await authenticator(spec))!}),
     ...(spec.tls === undefined ? {} : {tls: tlsOptions(spec.tls)}),
   }
   const deadline = AbortSignal.timeout(spec.connectTimeoutMs)

@@ -1,79 +1,95 @@
-import {readFile} from 'node:fs/promises'
-
 import type {Authenticator} from '@nats-io/transport-node'
 
 import {ConnectionError, LatticeError} from '../errors.js'
-import {parseSeed, type SigningKey} from '../keys/nkey.js'
+import {parseCreds} from '../keys/creds.js'
+import {parseSeed, type KeyKind, type SigningKey} from '../keys/nkey.js'
 import {decodeToken} from '../keys/token.js'
-import {expandHome} from '../files/paths.js'
-import type {Credentials} from './spec.js'
+import {readAgain} from './secret-files.js'
+import {readReference, readSecret, type Secret} from './secrets.js'
+import type {ConnectSpec, Credentials} from './spec.js'
 
-/** A user's token and key, from a creds file's text; undefined when the text is not one. */
-export function parseCreds(text: string): {jwt: string; seed: string} | undefined {
-  const blocks = [...text.matchAll(/-{3,}\s*BEGIN[^\n]*-{3,}\s*([\s\S]*?)\s*-{3,}\s*END[^\n]*-{3,}/g)]
-  const [jwt, seed] = blocks.map((block) => block[1]!.trim())
-  return jwt === undefined || seed === undefined ? undefined : {jwt, seed}
+/** The part of a spec that says who connects, and how its references are followed. */
+export type CredentialSpec = Pick<ConnectSpec, 'credentials' | 'confinedTo' | 'timeoutMs'>
+
+/** What a seed is for and of which kind it must be; `confinedTo` as in a spec. */
+export interface SeedRules {
+  readonly purpose: string
+  readonly kind: KeyKind
+  readonly confinedTo?: string | undefined
+  /** Longest wait for a helper program; default 5000. */
+  readonly timeoutMs?: number
 }
 
-/** Reads a secret's file; the ConnectionError names the file and what it was for, never its text. */
-export async function readSecretFile(file: string, purpose: string): Promise<string> {
-  try {
-    return await readFile(expandHome(file), 'utf8')
-  } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read'
-    throw new ConnectionError(`The ${purpose} '${file}' ${reason}.`, {details: {file}, cause})
-  }
+interface UserCreds {
+  readonly jwt: string
+  readonly key: SigningKey
 }
 
-/** Reads a seed file of one kind of key, such as an operator's `SO…`. */
-export async function readSeedFile(file: string, purpose: string, kind: SigningKey['kind']): Promise<SigningKey> {
-  const text = await readSecretFile(file, purpose)
-  // Decorated key files hold the seed between markers, as creds files do.
+/** Reads a seed file of one kind of key, such as an operator's `SO…`; as `readSeed`. */
+export function readSeedFile(file: string, purpose: string, kind: KeyKind): Promise<SigningKey> {
+  return readSeed(file, {purpose, kind})
+}
+
+/**
+ * Reads the seed that a path or a reference leads to: alone, or decorated as in creds files. Throws a ConnectionError
+ * without any of it.
+ */
+export async function readSeed(value: string, rules: SeedRules): Promise<SigningKey> {
+  const {purpose, confinedTo, timeoutMs = 5000} = rules
+  return seedOf(await readReference(value, {purpose, bare: 'path', confinedTo, timeoutMs}), value, rules)
+}
+
+/** The key of the seed in a file's text; `value` is what led to the text. */
+export function seedOf(text: string, value: string, {purpose, kind}: Pick<SeedRules, 'purpose' | 'kind'>): SigningKey {
+  // A public key of the same letters may stand beside it.
   const seed = /\bS[A-Z2-7]{57}\b/.exec(text)?.[0] ?? text
   try {
     return parseSeed(seed, kind)
-  } catch (cause) {
-    const reason = cause instanceof LatticeError ? cause.message : 'It holds no seed.'
-    throw new ConnectionError(`The ${purpose} '${file}' cannot be used: ${reason}`, {details: {file}})
+  } catch (error) {
+    const reason = error instanceof LatticeError ? error.message : 'It holds no seed.'
+    throw new ConnectionError(`The ${purpose} ${named(value)}cannot be used: ${reason}`, {details: shown(value)})
   }
 }
 
 /**
- * What answers the server's challenge. Tokens are sent without `nkey`: servers before 2.14.8 disconnect clients that
- * send both whenever their configuration is reloaded in operator mode.
+ * What answers the server's challenge; undefined without credentials. References are followed now; a creds file is read
+ * again at each further connect, as its content may be replaced before it expires. Tokens are sent without `nkey`:
+ * servers before 2.14.8 disconnect clients that send both whenever their configuration is reloaded in operator mode.
  */
-export async function authenticator(credentials: Credentials): Promise<Authenticator> {
-  switch (credentials.kind) {
-    case 'user':
-      return () => ({user: credentials.user, pass: credentials.password})
-    case 'token':
-      return () => ({auth_token: credentials.token})
-    case 'jwt':
-      return jwtAuthenticator(credentials.jwt, credentials.seed)
+export async function authenticator(spec: CredentialSpec): Promise<Authenticator | undefined> {
+  const {credentials} = spec
+  switch (credentials?.kind) {
+    case undefined:
+      return undefined
+    case 'user': {
+      const [user, pass] = await Promise.all([
+        readLiteral(credentials.user, 'user name', spec),
+        readLiteral(credentials.password, 'password', spec),
+      ])
+      return () => ({user, pass})
+    }
+    case 'token': {
+      const token = await readLiteral(credentials.token, 'token', spec)
+      return () => ({auth_token: token})
+    }
+    case 'jwt': {
+      const jwt = await readLiteral(credentials.jwt, 'user token', spec)
+      const seed = credentials.seed === undefined ? undefined : await readLiteral(credentials.seed, 'user seed', spec)
+      const key = seed === undefined ? undefined : seedOf(seed, '', {purpose: 'user seed', kind: 'U'})
+      return (nonce) => ({jwt, ...(key === undefined ? {} : {sig: signNonce(key, nonce)})})
+    }
     case 'nkey': {
-      const key = await readSeedFile(credentials.file, 'nkey file', 'U')
+      const key = await readSeed(credentials.file, {...spec, purpose: 'nkey file', kind: 'U'})
       return (nonce) => ({nkey: key.publicKey, sig: signNonce(key, nonce)})
     }
-    case 'creds': {
-      const creds = parseCreds(await readSecretFile(credentials.file, 'creds file'))
-      if (creds === undefined) {
-        throw new ConnectionError(`The creds file '${credentials.file}' holds no user token and seed.`, {
-          details: {file: credentials.file},
-        })
-      }
-      return jwtAuthenticator(creds.jwt, creds.seed)
-    }
+    case 'creds':
+      return credsAuthenticator(credentials.file, spec)
   }
 }
 
 /** Public key of the account that a user's token belongs to; undefined without a token. */
-export async function accountOf(credentials: Credentials | undefined): Promise<string | undefined> {
-  const jwt =
-    credentials?.kind === 'jwt'
-      ? credentials.jwt
-      : credentials?.kind === 'creds'
-        ? parseCreds(await readSecretFile(credentials.file, 'creds file'))?.jwt
-        : undefined
+export async function accountOf(spec: CredentialSpec): Promise<string | undefined> {
+  const jwt = await userToken(spec)
   if (jwt === undefined) return undefined
   const {payload} = decodeToken(jwt)
   const nats = payload['nats'] as Record<string, unknown> | undefined
@@ -81,17 +97,69 @@ export async function accountOf(credentials: Credentials | undefined): Promise<s
   return typeof account === 'string' && account !== '' ? account : undefined
 }
 
-function jwtAuthenticator(jwt: string, seed: string | undefined): Authenticator {
-  const key = seed === undefined ? undefined : parseUserSeed(seed)
-  return (nonce) => ({jwt, ...(key === undefined ? {} : {sig: signNonce(key, nonce)})})
+/** The user's token that the credentials hold; undefined when they are of another kind. */
+export async function userToken(spec: CredentialSpec): Promise<string | undefined> {
+  const {credentials} = spec
+  if (credentials?.kind === 'jwt') return readLiteral(credentials.jwt, 'user token', spec)
+  if (credentials?.kind !== 'creds') return undefined
+  return parseCreds((await readCreds(credentials.file, spec)).text)?.jwt
 }
 
-function parseUserSeed(seed: string): SigningKey {
-  try {
-    return parseSeed(seed, 'U')
-  } catch (cause) {
-    throw new ConnectionError('The user seed of the credentials is not valid.', {cause})
+async function credsAuthenticator(file: string, spec: CredentialSpec): Promise<Authenticator> {
+  const {text, path} = await readCreds(file, spec)
+  let creds = userCreds(text, file)
+  let first = true
+  return (nonce) => {
+    const newer = first || path === undefined ? undefined : readAgain(path, spec.confinedTo)
+    first = false
+    if (newer !== undefined) creds = userCredsOr(newer, creds)
+    return {jwt: creds.jwt, sig: signNonce(creds.key, nonce)}
   }
+}
+
+/** A file that is just being written is no reason to give up. */
+function userCredsOr(text: string, known: UserCreds): UserCreds {
+  try {
+    return userCreds(text, '')
+  } catch {
+    return known
+  }
+}
+
+function userCreds(text: string, value: string): UserCreds {
+  const creds = parseCreds(text)
+  if (creds === undefined) {
+    throw new ConnectionError(`The creds file ${named(value)}holds no user token and seed.`, {details: shown(value)})
+  }
+  return {jwt: creds.jwt, key: seedOf(creds.seed, value, {purpose: 'user seed of the creds file', kind: 'U'})}
+}
+
+const fetched = new WeakMap<Credentials, Promise<Secret>>()
+
+/** A helper program may ask the user, so it is run once; all else is cheap to read and may have changed. */
+function readCreds(file: string, spec: CredentialSpec): Promise<Secret> {
+  const {confinedTo, timeoutMs} = spec
+  const known = fetched.get(spec.credentials!)
+  if (known !== undefined) return known
+  const reading = readSecret(file, {purpose: 'creds file', bare: 'path', confinedTo, timeoutMs})
+  if (/^op:/i.test(file)) {
+    fetched.set(spec.credentials!, reading)
+    reading.catch(() => fetched.delete(spec.credentials!))
+  }
+  return reading
+}
+
+function readLiteral(value: string, purpose: string, {confinedTo, timeoutMs}: CredentialSpec): Promise<string> {
+  return readReference(value, {purpose, bare: 'literal', confinedTo, timeoutMs})
+}
+
+/** A `data:` reference is the secret itself. */
+function named(value: string): string {
+  return value === '' || /^data:/i.test(value) ? '' : `'${value}' `
+}
+
+function shown(value: string): {file?: string} {
+  return named(value) === '' ? {} : {file: value}
 }
 
 function signNonce(key: SigningKey, nonce: string | undefined): string {

@@ -83,7 +83,7 @@ export class NoRouteError extends NotFoundError {
 
 /** Hosts do not say how many they are, but the system account can tell: that saves the wait for the last one. */
 async function discoverQuickly({control, spec, system}: RouteDeps): Promise<Discovery> {
-  const account = hasSystemCredentials(spec) ? await accountOf(spec.credentials).catch(() => undefined) : undefined
+  const account = hasSystemCredentials(spec) ? await accountOf(spec).catch(() => undefined) : undefined
   if (account === undefined) return discover(control)
   const {ping} = controlSubjects(spec.lattice)
   const listening = await system()

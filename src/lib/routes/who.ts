@@ -34,7 +34,7 @@ export async function identify(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Who> {
   const known = await askServer(nc, spec.timeoutMs)
-  const account = known.account ?? (await accountOf(spec.credentials))
+  const account = known.account ?? (await accountOf(spec))
   if (account === undefined || !/^A[A-Z2-7]{55}$/.test(account)) throw new NoTokenAccountError(account)
   const claimed = claimedNames(env)
   return {

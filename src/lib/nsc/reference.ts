@@ -1,0 +1,27 @@
+import {findByName, listNscAccounts, listNscUsers, openNscOperator} from './operator.js'
+
+/**
+ * The creds file of the user of `nsc://OPERATOR/ACCOUNT/USER`, read from the store without the program; undefined when
+ * the reference leads to none, or has options that only the program knows.
+ */
+export async function findReferencedCreds(reference: string): Promise<string | undefined> {
+  if (reference.includes('?')) return undefined
+  const [operatorName, accountName, userName] = reference
+    .replace(/^nsc:\/\//i, '')
+    .split('/')
+    .map(decode)
+  if (!operatorName || !accountName || !userName || /[/\\]|^[~.$]/.test(operatorName)) return undefined
+  const operator = await openNscOperator(operatorName).catch(() => undefined)
+  if (operator === undefined) return undefined
+  const account = findByName(await listNscAccounts(operator), accountName)
+  const user = account === undefined ? undefined : findByName(await listNscUsers(operator, account), userName)
+  return user?.credsFile
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
