@@ -48,7 +48,9 @@ test('a route change names everything that it lacks before it does anything', as
   await cli.ok('start', echoModule('2.0.0'), '--dark')
   const change = ['route', 'ab', 'echo@1.0.0=70', 'echo@2.0.0=30']
   const nothing = await cli.fails(11, ...change)
-  expect(nothing.suggestions.join('\n')).toMatch(/LATTICE_SYS_CREDS[^]*LATTICE_OPERATOR_SEED_FILE|OPERATOR[^]*SYS_CREDS/)
+  expect(nothing.suggestions.join('\n')).toMatch(
+    /LATTICE_SYS_CREDS[^]*LATTICE_OPERATOR_SEED_FILE|OPERATOR[^]*SYS_CREDS/,
+  )
   const {sysCreds, operatorKeyFile} = story.spec
   const half = await (await job({LATTICE_SYS_CREDS: sysCreds!})).fails(11, ...change)
   expect(half.message).toContain('operator signing key')
