@@ -51,7 +51,8 @@ function unreadable(name: string, selected: string | undefined, fault: string): 
   return {name, selected: name === selected, url: '?', lattice: '?', fields: {}, latticeFields: {}, fault}
 }
 
-function describe({name, nats, lattice}: Context, selected: string | undefined): DescribedContext {
+/** One context as it may be shown. */
+export function describe({name, nats, lattice}: Context, selected: string | undefined): DescribedContext {
   const url = hideUserInfo(nats.url || (nats.nsc ? '(of the nsc operator)' : defaultServer))
   return {
     name,
