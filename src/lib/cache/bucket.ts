@@ -1,9 +1,9 @@
 import {setTimeout} from 'node:timers/promises'
 
-import {headers, type Msg, type MsgHdrs, type NatsConnection} from '@nats-io/transport-node'
+import {headers, nuid, type MsgHdrs, type NatsConnection} from '@nats-io/transport-node'
 
 import {ServerError, UsageError} from '../errors.js'
-import {NoRespondersError, requestFailure} from '../nats/request.js'
+import {NoRespondersError, request} from '../nats/request.js'
 import type {BucketEntry, WatchOptions} from './bucket-entry.js'
 import {MissingBucketError, RevisionConflictError} from './bucket-errors.js'
 import {
@@ -12,6 +12,7 @@ import {
   jsCodes,
   readAnswer,
   unexpectedAnswer,
+  type ApiAnswer,
   type ApiError,
   type JetStream,
   type JetStreamSpec,
@@ -152,27 +153,29 @@ export class Bucket {
     const head = headers()
     if (operation !== undefined) head.set('KV-Operation', operation)
     if (expected !== undefined) head.set('Nats-Expected-Last-Subject-Sequence', String(expected))
-    const reply = await this.#publish(subject, value, head)
-    const {error, fields} = readAnswer(reply.string(), subject)
+    // By its id the server knows a write that it has already, when it is sent again.
+    head.set('Nats-Msg-Id', nuid.next())
+    const {error, fields} = await this.#publish(subject, value, head)
     if (error === undefined && typeof fields['seq'] === 'number') return fields['seq']
     if (error === undefined) throw new ServerError(`The answer on '${subject}' is not an acknowledgement.`)
     return this.#afterRefusal(error, {key, value, expected, operation})
   }
 
   /** Nobody answers in a cluster for a moment after the bucket was made; nothing was stored then, so it is sent again. */
-  async #publish(subject: string, value: Uint8Array, head: MsgHdrs): Promise<Msg> {
+  async #publish(subject: string, value: Uint8Array, head: MsgHdrs): Promise<ApiAnswer> {
     const {nc, timeoutMs} = this.#js
     const until = performance.now() + Math.min(timeoutMs, leaderMs)
     for (;;) {
       try {
-        return await nc.request(subject, value, {timeout: timeoutMs, headers: head})
-      } catch (error) {
-        const failure = requestFailure(error, subject, timeoutMs)
+        const reply = await request(nc, subject, value, {timeoutMs, headers: head, again: true})
+        const answer = readAnswer(reply.string(), subject)
+        if (answer.error?.code !== jsCodes.sameMessagePending || performance.now() > until) return answer
+      } catch (failure) {
         if (!(failure instanceof NoRespondersError)) throw failure
         if (performance.now() > until) throw await this.#whyNobody(failure)
         if (!(await this.exists())) throw new MissingBucketError(this.name)
-        await setTimeout(25)
       }
+      await setTimeout(25)
     }
   }
 

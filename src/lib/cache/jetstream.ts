@@ -31,6 +31,7 @@ export const jsCodes = {
   streamMissing: 10059,
   wrongLastSequence: 10071,
   notEnabled: 10076,
+  sameMessagePending: 10158,
   wrongLastSequencePending: 10163,
   wrongLastSequenceUnknown: 10164,
 } as const
@@ -69,11 +70,12 @@ export async function askApi(
   body?: unknown,
 ): Promise<ApiAnswer> {
   const subject = `${prefix}.${operation}`
-  const reply = await request(nc, subject, body === undefined ? '' : JSON.stringify(body), {timeoutMs}).catch(
-    (error: unknown) => {
-      throw error instanceof NoRespondersError ? new NoJetStreamError('server', error) : error
-    },
-  )
+  const reply = await request(nc, subject, body === undefined ? '' : JSON.stringify(body), {
+    timeoutMs,
+    again: true,
+  }).catch((error: unknown) => {
+    throw error instanceof NoRespondersError ? new NoJetStreamError('server', error) : error
+  })
   const answer = readAnswer(reply.string(), subject)
   if (answer.error?.code === jsCodes.notEnabledForAccount) throw new NoJetStreamError('account')
   if (answer.error?.code === jsCodes.notEnabled) throw new NoJetStreamError('server')

@@ -101,7 +101,7 @@ export class ControlClient {
   async inventory(host: string): Promise<HostInventory> {
     refuseV1(this.#known.get(host))
     const subject = this.#subjects.inventory(host)
-    return parseInventory(await requestJson(this.#nc, subject, undefined, {timeoutMs: this.leftMs}))
+    return parseInventory(await requestJson(this.#nc, subject, undefined, {timeoutMs: this.leftMs, again: true}))
   }
 
   /** What runs on all v0 hosts that answer, sorted by host id; throws when one of them falls silent in between. */
@@ -188,7 +188,7 @@ export class ControlClient {
   async #query(subject: string): Promise<unknown> {
     try {
       // One host answers; when that one hangs, there must be time for what is left to do.
-      const reply = await request(this.#nc, subject, '', {timeoutMs: this.leftMs / 2})
+      const reply = await request(this.#nc, subject, '', {timeoutMs: this.leftMs / 2, again: true})
       return parseReply(reply.string(), subject)
     } catch (error) {
       if (error instanceof NoRespondersError) return {}

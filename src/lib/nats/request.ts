@@ -1,6 +1,7 @@
-import {createInbox, type Msg, type NatsConnection, type Subscription} from '@nats-io/transport-node'
+import {createInbox, type Msg, type MsgHdrs, type NatsConnection, type Subscription} from '@nats-io/transport-node'
 
 import {ConnectionError, NotFoundError, ServerError, TimeoutError} from '../errors.js'
+import {onReconnect, repeatUntilAnswered} from './again.js'
 
 /** Nobody subscribes to the subject of a request. */
 export class NoRespondersError extends NotFoundError {
@@ -16,15 +17,24 @@ export class RequestTimeoutError extends TimeoutError {
   }
 }
 
+export interface RequestOptions {
+  readonly timeoutMs: number
+  /** It may be sent again where the first one may be lost, since to do it twice is to do it once. */
+  readonly again?: boolean
+  readonly headers?: MsgHdrs
+}
+
 /** One request and its answer's bytes. Throws NoRespondersError, RequestTimeoutError or ConnectionError. */
 export async function request(
   nc: NatsConnection,
   subject: string,
   payload: Uint8Array | string,
-  {timeoutMs}: {timeoutMs: number},
+  {timeoutMs, again = false, headers}: RequestOptions,
 ): Promise<Msg> {
+  const send = (timeout: number): Promise<Msg> =>
+    nc.request(subject, payload, {timeout, ...(headers === undefined ? {} : {headers})})
   try {
-    return await nc.request(subject, payload, {timeout: timeoutMs})
+    return await (again ? repeatUntilAnswered(nc, timeoutMs, send) : send(timeoutMs))
   } catch (error) {
     throw requestFailure(error, subject, timeoutMs)
   }
@@ -35,7 +45,7 @@ export async function requestJson(
   nc: NatsConnection,
   subject: string,
   body: unknown,
-  options: {timeoutMs: number},
+  options: RequestOptions,
 ): Promise<unknown> {
   const reply = await request(nc, subject, body === undefined ? '' : JSON.stringify(body), options)
   return parseReply(reply.string(), subject)
@@ -59,7 +69,10 @@ export interface GatherOptions {
   readonly expect?: number | ((replies: readonly Msg[]) => boolean)
 }
 
-/** Sends one request and gathers the replies of everyone who answers; empty when nobody listens. */
+/**
+ * Sends one request and gathers the replies of everyone who answers; empty when nobody listens. It begins anew when the
+ * connection was lost and came back, so it is for requests that may be sent twice.
+ */
 export function requestMany(
   nc: NatsConnection,
   subject: string,
@@ -67,34 +80,41 @@ export function requestMany(
   {timeoutMs, stallMs, expect}: GatherOptions,
 ): Promise<Msg[]> {
   return new Promise((resolve, reject) => {
-    const replies: Msg[] = []
-    let [total, stall]: (NodeJS.Timeout | undefined)[] = []
+    let replies: Msg[] = []
+    let stall: NodeJS.Timeout | undefined
     let subscription: Subscription | undefined
     const finish = (error?: Error): void => {
       clearTimeout(total)
       clearTimeout(stall)
+      stopFollowing()
       subscription?.unsubscribe()
       if (error === undefined) resolve(replies)
       else reject(error)
     }
-    const inbox = createInbox(inboxPrefix(nc))
-    try {
-      subscription = nc.subscribe(inbox, {
-        callback: (error, msg) => {
-          if (error !== null) return finish(requestFailure(error, subject, timeoutMs))
-          if (msg.headers?.code === 503 && msg.data.length === 0) return finish()
-          replies.push(msg)
-          if (typeof expect === 'function' ? expect(replies) : replies.length === expect) return finish()
-          if (stallMs === undefined) return
-          clearTimeout(stall)
-          stall = setTimeout(finish, stallMs)
-        },
-      })
-      nc.publish(subject, payload, {reply: inbox})
-      total = setTimeout(finish, timeoutMs)
-    } catch (error) {
-      finish(requestFailure(error, subject, timeoutMs))
+    const receive = (error: Error | null, msg: Msg): void => {
+      if (error !== null) return finish(requestFailure(error, subject, timeoutMs))
+      if (msg.headers?.code === 503 && msg.data.length === 0) return finish()
+      replies.push(msg)
+      if (typeof expect === 'function' ? expect(replies) : replies.length === expect) return finish()
+      if (stallMs === undefined) return
+      clearTimeout(stall)
+      stall = setTimeout(finish, stallMs)
     }
+    const send = (): void => {
+      clearTimeout(stall)
+      subscription?.unsubscribe()
+      replies = []
+      try {
+        const inbox = createInbox(inboxPrefix(nc))
+        subscription = nc.subscribe(inbox, {callback: receive})
+        nc.publish(subject, payload, {reply: inbox})
+      } catch (error) {
+        finish(requestFailure(error, subject, timeoutMs))
+      }
+    }
+    const total = setTimeout(finish, timeoutMs)
+    const stopFollowing = onReconnect(nc, send)
+    send()
   })
 }
 

@@ -1,0 +1,42 @@
+import type {NatsConnection} from '@nats-io/transport-node'
+
+/** A request of which nothing is heard for so long may have been lost on the way; milliseconds. */
+const silenceMs = 2000
+
+/**
+ * Runs an attempt, and one more whenever the connection comes back after it was lost or nothing was heard for two
+ * seconds: a server that dies takes with it what it was asked, and a group of servers without a leader drops it. The
+ * first attempt that ends decides. Only for what may be done twice.
+ */
+export function repeatUntilAnswered<T>(
+  nc: NatsConnection,
+  timeoutMs: number,
+  attempt: (leftMs: number) => Promise<T>,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs
+  return new Promise((resolve, reject) => {
+    const finish = (): void => {
+      clearInterval(silence)
+      stop()
+    }
+    const ask = (): void => {
+      attempt(Math.max(1, deadline - performance.now()))
+        .finally(finish)
+        .then(resolve, reject)
+    }
+    const stop = onReconnect(nc, ask)
+    const silence = setInterval(ask, silenceMs)
+    ask()
+  })
+}
+
+/** Calls back whenever the connection came back after it was lost, until the function that it returns is called. */
+export function onReconnect(nc: NatsConnection, callback: () => void): () => void {
+  const events = nc.status()
+  const follow = async (): Promise<void> => {
+    for await (const {type} of events) if (type === 'reconnect') callback()
+  }
+  void follow()
+  // The client ends it so itself, but its interface does not show it.
+  return () => (events as {stop?: () => void}).stop?.()
+}

@@ -1,0 +1,57 @@
+import {once} from 'node:events'
+import {connect, createServer, type Socket} from 'node:net'
+
+/** A way to a server that ends at a moment which a test chose; until then it passes everything on. */
+export interface BreakableWire extends AsyncDisposable {
+  readonly url: string
+  /**
+   * From now on, ends every connection and takes no more as soon as a client sends this text, which the server gets
+   * unless `lose` is `request`; no answer to it comes back. Resolves then, after `end` was called.
+   */
+  breakAt: (text: string, lose: 'request' | 'answer', end: () => Promise<void>) => Promise<void>
+}
+
+/** Opens it: `await using wire = await openWire(server.port)`. */
+export async function openWire(port: number): Promise<BreakableWire> {
+  const sockets = new Set<Socket>()
+  let watch: ((chunk: Buffer) => 'request' | 'answer' | undefined) | undefined
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1')
+    let deaf = false
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(from)
+      from.once('error', () => to.destroy()).once('close', () => to.destroy())
+    }
+    upstream.on('data', (chunk) => deaf || client.write(chunk))
+    client.on('data', (chunk) => {
+      const lost = watch?.(chunk)
+      deaf ||= lost !== undefined
+      if (lost !== 'request') upstream.write(chunk)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const cut = (): void => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  }
+  return {
+    url: `nats://127.0.0.1:${(server.address() as {port: number}).port}`,
+    breakAt: (text, lose, end) =>
+      new Promise((resolve, reject) => {
+        watch = (chunk) => {
+          if (!chunk.includes(text)) return undefined
+          watch = undefined
+          end().finally(cut).then(resolve, reject)
+          return lose
+        }
+      }),
+    [Symbol.asyncDispose]: () => {
+      cut()
+      return Promise.resolve()
+    },
+  }
+}
