@@ -54,7 +54,9 @@ export function formatWho({user, host, claimed}: Who): string {
 /** Servers before 2.10 do not answer. */
 async function askServer(nc: NatsConnection, timeoutMs: number): Promise<{user?: string; account?: string}> {
   try {
-    const {data = {}} = userSchema.parse(await requestJson(nc, '$SYS.REQ.USER.INFO', undefined, {timeoutMs, again: true}))
+    const {data = {}} = userSchema.parse(
+      await requestJson(nc, '$SYS.REQ.USER.INFO', undefined, {timeoutMs, again: true}),
+    )
     return {...(data.user && {user: data.user}), ...(data.account && {account: data.account})}
   } catch (error) {
     if (error instanceof NoRespondersError) return {}
