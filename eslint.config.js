@@ -11,6 +11,7 @@ const layers = {
   routing: ['entity', 'keys'],
   nats: ['files', 'entity', 'keys', 'nsc'],
   nsc: ['files', 'keys'],
+  contexts: ['files', 'entity', 'keys', 'nats', 'nsc'],
   output: ['entity'],
   control: ['entity', 'records', 'nats', 'output'],
   rpc: ['entity', 'routing', 'keys', 'nats'],

@@ -1,6 +1,7 @@
 import * as Flags from '@oclif/core/flags'
 
 import {LocalCommand} from '../lib/cli/command.js'
+import {confirmFlag} from '../lib/cli/confirm.js'
 import {dryRunFlag, latticeFlag} from '../lib/cli/flags.js'
 import {downView, embeddedEventView} from '../lib/output/embedded.js'
 import {downEmbedded, type DownResult} from '../lib/server/down.js'
@@ -18,6 +19,7 @@ export default class Down extends LocalCommand<DownResult> {
   static override flags = {
     name: latticeFlag({default: 'default', summary: 'Name of the lattice.'}),
     purge: Flags.boolean({default: false, summary: 'Also remove its keys, data and contexts.'}),
+    confirm: confirmFlag,
     'dry-run': dryRunFlag,
   }
 
@@ -29,6 +31,7 @@ export default class Down extends LocalCommand<DownResult> {
       purge: flags.purge,
       dryRun: flags['dry-run'],
       clock: this.clock,
+      agree: (context) => this.confirmed(context, flags.confirm),
       report: (event) => this.note(embeddedEventView(event)),
     })
 

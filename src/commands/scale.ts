@@ -36,7 +36,7 @@ export default class Scale extends LatticeCommand<ScaleResult> {
   async run(): Promise<ScaleResult> {
     const {args, flags} = await this.parse(Scale)
     const ref = withVersion(args.entity, flags.version)
-    await using lattice = await this.open(flags)
+    await using lattice = await (flags.count === 0 ? this.openToChange(flags) : this.open(flags))
 
     const result = await scaleEntity(await lattice.control(), ref, {
       ...this.changeOptions(lattice, flags),

@@ -27,7 +27,7 @@ export default class Stop extends LatticeCommand<ScaleResult> {
   async run(): Promise<ScaleResult> {
     const {args, flags} = await this.parse(Stop)
     const ref = withVersion(args.entity, flags.version)
-    await using lattice = await this.open(flags)
+    await using lattice = await this.openToChange(flags)
 
     const result = await stopEntity(await lattice.control(), ref, this.changeOptions(lattice, flags))
 

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 
 import {changeWithoutSecrets, type CacheChange} from '../../lib/cache/write.js'
 import {LatticeCommand} from '../../lib/cli/command.js'
+import {confirmFlag} from '../../lib/cli/confirm.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
 import {bucketFlag, expectedRevisionFlag, recordKeyArg, recordKindArg} from '../../lib/cli/record-args.js'
 import {cacheChangeView} from '../../lib/output/cache.js'
@@ -23,12 +24,13 @@ export default class CacheDel extends LatticeCommand<CacheChange> {
   static override flags = {
     revision: expectedRevisionFlag,
     bucket: bucketFlag,
+    confirm: confirmFlag,
     'dry-run': dryRunFlag,
   }
 
   async run(): Promise<CacheChange> {
     const {args, flags} = await this.parse(CacheDel)
-    await using lattice = await this.open(flags)
+    await using lattice = await this.openToChange(flags)
 
     const {revision, bucket, 'dry-run': dryRun} = flags
     const change = await (await lattice.cache()).del(args.kind, args.key, {revision, bucket, dryRun})

@@ -4,6 +4,7 @@ import * as Flags from '@oclif/core/flags'
 import {deleteLink} from '../../lib/cache/links.js'
 import {changeWithoutSecrets, type CacheChange} from '../../lib/cache/write.js'
 import {LatticeCommand} from '../../lib/cli/command.js'
+import {confirmFlag} from '../../lib/cli/confirm.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
 import {expectedRevisionFlag} from '../../lib/cli/record-args.js'
 import {cacheChangeView} from '../../lib/output/cache.js'
@@ -26,12 +27,13 @@ export default class LinkDel extends LatticeCommand<CacheChange> {
     contract: Flags.string({helpValue: 'ID', summary: 'Contract id.'}),
     link: Flags.string({helpValue: 'NAME', summary: 'Link name.'}),
     revision: expectedRevisionFlag,
+    confirm: confirmFlag,
     'dry-run': dryRunFlag,
   }
 
   async run(): Promise<CacheChange> {
     const {args, flags} = await this.parse(LinkDel)
-    await using lattice = await this.open(flags)
+    await using lattice = await this.openToChange(flags)
 
     const {contract, link, revision, 'dry-run': dryRun} = flags
     const change = await deleteLink(await lattice.cache(), {...args, contract, link}, {revision, dryRun})

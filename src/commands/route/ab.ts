@@ -34,7 +34,7 @@ export default class RouteAb extends RouteCommand {
   async run(): Promise<RouteChange> {
     const {args, flags} = await this.parse(RouteAb)
     const asked = parseSplit(args.legs)
-    await using lattice = await this.open(flags)
+    await using lattice = await this.openToChange(flags)
 
     const change = await (
       await lattice.routes()

@@ -22,7 +22,7 @@ export default class RouteBluegreen extends RouteCommand {
 
   async run(): Promise<RouteChange> {
     const {args, flags} = await this.parse(RouteBluegreen)
-    await using lattice = await this.open(flags)
+    await using lattice = await this.openToChange(flags)
 
     const change = await (
       await lattice.routes()

@@ -21,7 +21,7 @@ export default class RouteClear extends RouteCommand {
 
   async run(): Promise<RouteChange> {
     const {args, flags} = await this.parse(RouteClear)
-    await using lattice = await this.open(flags)
+    await using lattice = await this.openToChange(flags)
 
     const change = await (
       await lattice.routes()

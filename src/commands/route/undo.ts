@@ -23,7 +23,7 @@ export default class RouteUndo extends RouteCommand {
 
   async run(): Promise<RouteChange> {
     const {args, flags} = await this.parse(RouteUndo)
-    await using lattice = await this.open(flags)
+    await using lattice = await this.openToChange(flags)
 
     const change = await (
       await lattice.routes()

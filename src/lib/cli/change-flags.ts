@@ -1,5 +1,6 @@
 import * as Flags from '@oclif/core/flags'
 
+import {confirmFlag} from './confirm.js'
 import {dryRunFlag} from './flags.js'
 
 /** Flags of the commands that change what runs. */
@@ -12,6 +13,7 @@ export const changeFlags = {
 /** Flags of the commands that can take an instance away. */
 export const removeFlags = {
   ...changeFlags,
+  confirm: confirmFlag,
   'all-versions': Flags.boolean({default: false, summary: 'Mean every version that runs.'}),
   allow: Flags.string({
     multiple: true,

@@ -9,6 +9,7 @@ import type {ConnectSpec} from '../nats/spec.js'
 import {clean, jsonText} from '../output/text.js'
 import type {ChangeOptions} from '../entities/scale.js'
 import type {removeFlags} from './change-flags.js'
+import {confirmContext, confirmedLine, ownTerminal, refuseOther} from './confirm.js'
 import {connectFlags, connectionFlags, type ConnectionFlags} from './connection-flags.js'
 import {inScope, typedScope, type TypedScope} from './scope.js'
 import {interruptSignal} from './signals.js'
@@ -62,6 +63,12 @@ export abstract class LocalCommand<T extends object> extends Command {
     process.stdout.write(`${jsonText(json, 2)}\n`)
   }
 
+  /** Resolves when the protected context was named, by `--confirm` or by the person at the terminal. */
+  protected confirmed(context: string, given: string | undefined): Promise<void> {
+    const line = confirmedLine(this.id ?? '', this.argv, context)
+    return confirmContext({context, given, line, terminal: ownTerminal()})
+  }
+
   override warn(input: Error | string): Error | string {
     this.note(`Warning: ${input instanceof Error ? input.message : input}`)
     return input
@@ -107,6 +114,18 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
   /** Opens the lattice that the flags name; close it with `await using`. */
   protected async open(flags: Partial<ConnectionFlags>): Promise<Lattice> {
     return Lattice.open(await this.spec(flags))
+  }
+
+  /** As `open`, for destructive work: a protected context is named first, before anything is sent. */
+  protected async openToChange(
+    flags: Partial<ConnectionFlags> & {readonly confirm?: string | undefined; readonly 'dry-run': boolean},
+  ): Promise<Lattice> {
+    const spec = await this.spec(flags)
+    refuseOther(spec.context, flags.confirm)
+    if (spec.protected && spec.context !== undefined && !flags['dry-run']) {
+      await this.confirmed(spec.context, flags.confirm)
+    }
+    return Lattice.open(spec)
   }
 
   /** An empty list of the wrong lattice looks like one of the right lattice: says which it was. */

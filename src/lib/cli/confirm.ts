@@ -2,6 +2,7 @@ import type {Readable, Writable} from 'node:stream'
 
 import * as Flags from '@oclif/core/flags'
 
+import {shellWord} from '../entity/require.js'
 import {InterruptedError, UsageError} from '../errors.js'
 import {clean} from '../output/text.js'
 
@@ -33,11 +34,22 @@ export interface Confirmation {
  * when another one was, or when nobody can be asked.
  */
 export async function confirmContext({context, given, line, terminal}: Confirmation): Promise<void> {
+  refuseOther(context, given)
   if (given === context) return
-  if (given !== undefined) throw new WrongNameError(context, given)
   if (terminal === undefined) throw new UnconfirmedError(context, line)
   const typed = await ask(`Context '${clean(context)}' is protected. Type its name to run this`, terminal)
   if (typed !== context) throw new WrongNameError(context, typed)
+}
+
+/** Throws a UsageError when `--confirm` names another context than the one that is acted on, protected or not. */
+export function refuseOther(context: string | undefined, given: string | undefined): void {
+  if (given !== undefined && given !== context) throw new WrongNameError(context ?? 'none', given)
+}
+
+/** The typed command with its confirmation, as a line to paste; `id` is oclif's, such as `cache:del`. */
+export function confirmedLine(id: string, argv: readonly string[], context: string): string {
+  const command = ['lattice', ...id.split(':')]
+  return [...command, '--confirm', shellWord(context), ...argv.map(shellWord)].join(' ')
 }
 
 /** The terminal of this process, when a person can read the question and answer it. */
@@ -57,7 +69,7 @@ class UnconfirmedError extends UsageError {
 
 class WrongNameError extends UsageError {
   constructor(context: string, given: string) {
-    super(`The context is '${context}' and not '${given}', so nothing was done.`, {details: {context}})
+    super(`The context is '${context}' and not '${given}', so nothing was done.`, {details: {context, given}})
   }
 }
 

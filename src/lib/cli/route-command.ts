@@ -6,6 +6,7 @@ import {parseVersion, type Version} from '../entity/version.js'
 import {UsageError} from '../errors.js'
 import {routeChangeView} from '../output/route.js'
 import {LatticeCommand} from './command.js'
+import {confirmFlag} from './confirm.js'
 import {dryRunFlag} from './flags.js'
 
 /** What a change comes to, as its view takes it. */
@@ -33,6 +34,7 @@ export const versionsFlag = Flags.custom<readonly Version[]>({
 export const routeFlags = {
   reason: Flags.string({helpValue: 'TEXT', summary: 'Why, for the record.'}),
   'dry-run': dryRunFlag,
+  confirm: confirmFlag,
   repair: Flags.boolean({default: false, summary: 'Replace a mapping that is not the one lattice applied.'}),
 }
 

@@ -1,5 +1,5 @@
 import type {Clock} from '../clock.js'
-import {removeContexts} from './embedded-contexts.js'
+import {protectedContext, removeContexts} from './embedded-contexts.js'
 import {removeEmbedded} from './embedded-create.js'
 import type {EmbeddedEvent} from './embedded-events.js'
 import {hostProcess} from './embedded-hosts.js'
@@ -15,6 +15,8 @@ export interface DownOptions {
   /** Look, and end nothing. */
   readonly dryRun?: boolean
   readonly clock: Clock
+  /** Called with the name of a protected context before a purge removes it; rejects when the person does not agree. */
+  readonly agree?: (context: string) => Promise<void>
   readonly report: (event: EmbeddedEvent) => void
 }
 
@@ -39,7 +41,10 @@ const [hostGraceMs, serverGraceMs] = [30_000, 20_000]
  * another one only with `purge`. Nothing happens when there is none.
  */
 export async function downEmbedded(options: DownOptions): Promise<DownResult> {
-  const {name, clock, report} = options
+  const {name, clock, report, agree, purge, dryRun = false} = options
+  // Before the lock: a person takes longer than others wait for it.
+  const guarded = purge && !dryRun ? await protectedContext(name) : undefined
+  if (guarded !== undefined) await agree?.(guarded)
   const onWait = ({pid}: {pid: number}): void => report({kind: 'waiting', pid})
   return withFileErrors(`Could not take down lattice '${name}'`, () =>
     withLock(embeddedLock(name), {clock, waitMs: 60_000, onWait}, async () => {

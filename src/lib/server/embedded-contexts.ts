@@ -55,6 +55,13 @@ export async function removeContexts(name: string): Promise<boolean> {
   return removed
 }
 
+/** The user's context of an embedded lattice, when it asks for its name before destructive work. */
+export async function protectedContext(name: string): Promise<string | undefined> {
+  const {user} = contextNames(name)
+  if ((await isOurs(user, name)) !== true) return undefined
+  return (await readContext(user)).lattice.protected === true ? user : undefined
+}
+
 /** Selects the user's context if none is selected; the name of the one that is selected afterwards. */
 export async function selectIfNone(name: string): Promise<string> {
   const selected = await selectedContext()
