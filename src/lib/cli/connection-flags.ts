@@ -128,6 +128,17 @@ export const connectionFlags = {
   }),
 }
 
+const {
+  timeout: _timeout,
+  'connect-timeout': _connectTimeout,
+  context,
+  'sys-creds': _sysCreds,
+  ...stored
+} = connectionFlags
+
+/** Those that a context can hold, and the one that says which to start from. */
+export const storedConnectionFlags = {...stored, context: {...context, dependsOn: ['effective']}}
+
 export type ConnectionFlags = Interfaces.InferredFlags<typeof connectionFlags>
 
 /** What was typed, by the names that the library knows. */
