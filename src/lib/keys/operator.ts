@@ -80,6 +80,38 @@ export function createUser(account: SigningKey, name: string, issuedAt: number):
   return {user: user.publicKey, creds: credsText(token, user.seed)}
 }
 
+/** What a temporary user may do, and for how long. */
+export interface TemporaryUser {
+  readonly name: string
+  /** The account `A…`, where the key is only a signing key of it. */
+  readonly account: string
+  /** Seconds since the epoch. */
+  readonly issuedAt: number
+  readonly expires: number
+  readonly publish: readonly string[]
+  readonly subscribe: readonly string[]
+}
+
+/** Makes a user that may do little, for a short time: its token and its seed, the latter a secret. */
+export function createTemporaryUser(key: SigningKey, wanted: TemporaryUser): {jwt: string; seed: string} {
+  const {name, account, issuedAt, expires, publish, subscribe} = wanted
+  const user = createKey('U')
+  const jwt = sign(
+    key,
+    {name, sub: user.publicKey, iat: issuedAt, exp: expires},
+    {
+      pub: {allow: publish},
+      sub: {allow: subscribe},
+      subs: -1,
+      data: -1,
+      payload: -1,
+      ...(account === key.publicKey ? {} : {issuer_account: account}),
+      type: 'user',
+    },
+  )
+  return {jwt, seed: user.seed}
+}
+
 /** The text of a creds file, as the NATS tools read it. */
 export function credsText(token: string, seed: string): string {
   return `-----BEGIN NATS USER JWT-----

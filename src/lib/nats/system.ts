@@ -3,10 +3,9 @@ import {z} from 'zod'
 
 import {ConnectionError} from '../errors.js'
 import {openConnection} from './connect.js'
-import {readContext} from './context-files.js'
-import {contextSpec} from './resolve-spec.js'
 import {parseReply, requestMany} from './request.js'
 import type {ConnectSpec} from './spec.js'
+import {systemSpec} from './system-user.js'
 
 export interface ServerIdentity {
   readonly id: string
@@ -45,9 +44,16 @@ export class SystemClient implements AsyncDisposable {
     this.#timeoutMs = timeoutMs
   }
 
-  /** Connects with the spec's system credentials; ConnectionError when none are known or the server refuses them. */
+  /** Connects with the spec's system user; ConnectionError when there is no way to one or the server refuses it. */
   static async open(spec: ConnectSpec): Promise<SystemClient> {
-    return new SystemClient(await openConnection(await systemSpec(spec), {name: 'lattice system'}), spec.timeoutMs)
+    const {spec: wanted, hint} = await systemSpec(spec)
+    try {
+      return new SystemClient(await openConnection(wanted, {name: 'lattice system'}), spec.timeoutMs)
+    } catch (error) {
+      if (hint === undefined || !(error instanceof ConnectionError)) throw error
+      const {message, suggestions, details} = error
+      throw new ConnectionError(message, {suggestions: [...suggestions, hint], details, cause: error})
+    }
   }
 
   /** All servers that answer a ping, sorted by name; asked once. */
@@ -113,27 +119,7 @@ export function parseSystemReply(message: Msg, subject: string): SystemReply {
   return {server, ...(data === undefined ? {} : {data}), ...(error === undefined ? {} : {error})}
 }
 
-/** True when the spec names system credentials at all. */
-export function hasSystemCredentials(spec: ConnectSpec): boolean {
-  return spec.sysCreds !== undefined || spec.sysContext !== undefined
-}
-
-async function systemSpec(spec: ConnectSpec): Promise<ConnectSpec> {
-  if (spec.sysCreds !== undefined) return {...spec, credentials: {kind: 'creds', file: spec.sysCreds}}
-  if (spec.sysContext === undefined) throw new MissingSystemCredentialsError(spec)
-  const context = await readContext(spec.sysContext)
-  return {...contextSpec(context), timeoutMs: spec.timeoutMs, connectTimeoutMs: spec.connectTimeoutMs}
-}
-
-/** A command needs the system account and nothing says how to reach it. */
-export class MissingSystemCredentialsError extends ConnectionError {
-  constructor({context}: Pick<ConnectSpec, 'context'>) {
-    super('System-account credentials are needed and none are known.', {
-      suggestions: [
-        '--sys-creds FILE (or LATTICE_SYS_CREDS)',
-        '--sys-context NAME (or LATTICE_SYS_CONTEXT)',
-        ...(context === undefined ? [] : [`"sysContext" in the lattice part of context '${context}'`]),
-      ],
-    })
-  }
+/** True when the spec names a way to the system account; whether it leads there is found out when it is opened. */
+export function hasSystemCredentials({sysCreds, sysContext, sysAccountKeyFile, nscStore}: ConnectSpec): boolean {
+  return [sysCreds, sysContext, sysAccountKeyFile, nscStore].some((way) => way !== undefined)
 }

@@ -6,10 +6,10 @@ import {askApi, jetStream} from '../cache/jetstream.js'
 import {systemClock, type Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
 import {ConnectionError} from '../errors.js'
-import type {SigningKey} from '../keys/nkey.js'
-import {readSeedFile} from '../nats/creds.js'
+import {readOperatorKey} from '../nats/operator-key.js'
 import type {ConnectSpec} from '../nats/spec.js'
-import {hasSystemCredentials, MissingSystemCredentialsError, type SystemClient} from '../nats/system.js'
+import {hasSystemCredentials, type SystemClient} from '../nats/system.js'
+import {MissingSystemCredentialsError} from '../nats/system-user.js'
 import {RouteStore} from './store.js'
 import {identify, type Who} from './who.js'
 
@@ -74,7 +74,8 @@ export async function openReader(deps: RouteDeps): Promise<Reader> {
   const {connection, spec, clock = systemClock} = deps
   const store = await RouteStore.open(connection, spec)
   if (!hasSystemCredentials(spec)) return {store, view: undefined}
-  const [system, who] = await Promise.all([deps.system(), identify(connection, spec)])
+  const [system, who] = await Promise.all([deps.system().catch(undefinedWhenMissing), identify(connection, spec)])
+  if (system === undefined) return {store, view: undefined}
   // Servers that disagree are what one may want to look at.
   return {store, view: await readAccount({system, account: who.account, clock}, {newest: true})}
 }
@@ -84,9 +85,9 @@ export function serverNow({clock, driver}: Pick<Session, 'clock' | 'driver'>): n
   return clock.now() + driver.facts.clockOffsetMs
 }
 
-async function readOperatorKey({operatorKeyFile, context}: ConnectSpec): Promise<SigningKey> {
-  if (operatorKeyFile === undefined) throw new MissingOperatorKeyError(context)
-  return readSeedFile(operatorKeyFile, 'operator key file', 'O')
+/** An nsc store may well hold the operator's key and no way into the system account. */
+function undefinedWhenMissing(error: unknown): undefined {
+  if (!(error instanceof MissingSystemCredentialsError)) throw error
 }
 
 async function openSystem({spec, system}: RouteDeps): Promise<SystemClient> {
@@ -108,18 +109,6 @@ async function allOrMissing<T extends readonly unknown[]>(promises: {
   if (missing.length === 1 && other === undefined) throw missing[0]!
   if (other !== undefined) throw other as Error
   return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as unknown as T
-}
-
-/** A route change is signed, and nothing says with which key. */
-export class MissingOperatorKeyError extends ConnectionError {
-  constructor(context: string | undefined) {
-    super('An operator signing key is needed and none is known.', {
-      suggestions: [
-        '--operator-seed-file FILE (or LATTICE_OPERATOR_SEED_FILE)',
-        ...(context === undefined ? [] : [`"operatorKeyFile" in the lattice part of context '${context}'`]),
-      ],
-    })
-  }
 }
 
 /** Several of the things that a change needs are not there. */
