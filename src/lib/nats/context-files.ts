@@ -103,7 +103,15 @@ async function readContextFile(path: string, trust: boolean): Promise<Context> {
     })
   }
   const folder = dirname(resolve(expandHome(path)))
-  return {name: path, nats, lattice: {}, ...(trust ? {} : {confinedTo: folder})}
+  const here = {...nats, ...Object.fromEntries(pathFields.map((field) => [field, beside(folder, nats[field])]))}
+  return {name: path, nats: here, lattice: {}, ...(trust ? {} : {confinedTo: folder})}
+}
+
+const pathFields = ['creds', 'nkey', 'cert', 'key', 'ca'] as const
+
+/** A relative path of a file given by path is meant from where that file is; references and variables stay. */
+function beside(folder: string, value: string | undefined): string | undefined {
+  return value && !/^(?:[~$]|\w\w+:)/.test(value) ? resolve(folder, value) : value
 }
 
 /**

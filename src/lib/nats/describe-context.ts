@@ -5,9 +5,14 @@ import type {Resolved} from './resolve-spec.js'
 import {isReference, type Settings} from './settings.js'
 import type {Credentials} from './spec.js'
 
-const secretFields = new Set(['token', 'password', 'user_jwt', 'user_seed'])
-/** In these a reference to a secret is expected, so that one with the secret in it must be hidden. */
 const addressFields = new Set(['url', 'socks_proxy'])
+const shownFields = new Set([
+  ...['description', 'url', 'socks_proxy', 'user', 'creds', 'nkey', 'cert', 'key', 'ca', 'nsc', 'jetstream_domain'],
+  ...['jetstream_api_prefix', 'jetstream_event_prefix', 'inbox_prefix', 'color_scheme', 'tls_first'],
+  ...['windows_cert_store', 'windows_cert_match_by', 'windows_cert_match'],
+  ...['lattice', 'dialect', 'sysContext', 'sysAccountKeyFile', 'operatorKeyFile', 'nscStore', 'clusterSeedFile'],
+  'protected',
+])
 
 /** A context as it may be shown: secrets only as `set`, user info in addresses as `***`. */
 export interface DescribedContext {
@@ -72,19 +77,21 @@ function shown(values: Readonly<Record<string, unknown>>): Record<string, string
   return Object.fromEntries(set.map(([field, value]) => [field, shownValue(field, value)]))
 }
 
+/** A misspelled `password` is a field that nobody knows, so only what is known to be harmless is shown. */
 function shownValue(field: string, value: unknown): string {
-  if (typeof value !== 'string') return JSON.stringify(value)
-  if (addressFields.has(field)) return hideUserInfo(value)
-  return secretFields.has(field) ? shownSecret(value) : shownFile(value)
+  if (!shownFields.has(field) || typeof value === 'object') return shownSecret(value)
+  if (typeof value !== 'string') return String(value)
+  return addressFields.has(field) ? hideUserInfo(value) : shownFile(value)
 }
 
 /** Where a secret is may be told; what it is may not. */
-function shownSecret(value: string): string {
-  return isReference(value) && !/^data:/i.test(value) ? value : 'set'
+function shownSecret(value: unknown): string {
+  return typeof value === 'string' && isReference(value) && !/^data:/i.test(value) ? value : 'set'
 }
 
+/** Where a path is due, a secret may stand by mistake. */
 function shownFile(value: string): string {
-  return /^data:/i.test(value) ? 'set' : value
+  return /^data:/i.test(value) || /\bS[A-Z]?[A-Z2-7]{50,}|\beyJ|-----BEGIN/.test(value) ? 'set' : value
 }
 
 /** One value that decides the connection, and where it was said. */
