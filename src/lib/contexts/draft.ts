@@ -7,6 +7,8 @@ export interface ContextDraft {
   readonly name: string
   readonly nats: NatsContextFile
   readonly lattice: LatticeContextFile
+  /** Said of a context that has no description of its own. */
+  readonly origin?: string
   /** Seed `SC…` that goes into a file of its own, because a context holds only its path. */
   readonly clusterSeed?: string
   /** What could not be taken over, a clause each. */

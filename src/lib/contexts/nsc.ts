@@ -51,8 +51,8 @@ function draftOf(operator: NscOperator, account: NscAccount, user: NscUser): Nsc
   return {
     from: parts.join('/'),
     name: parts.map(plain).join('-'),
+    origin: `User '${user.name}' of account '${account.name}' (nsc operator '${operator.name}')`,
     nats: {
-      description: `User '${user.name}' of account '${account.name}' (nsc operator '${operator.name}')`,
       ...(urls.length === 0 ? {} : {url: urls.join(',')}),
       creds: user.credsFile ?? `nsc://${parts.join('/')}`,
     },

@@ -62,9 +62,10 @@ class ContextExistsError extends ConflictError {
 /** Writes a draft; of a context that is there it keeps only what neither tool knows, and its description. */
 export async function save({draft, state}: SavePlan): Promise<void> {
   if (state === 'unchanged') return
-  const {name, nats, clusterSeed} = draft
+  const {name, nats, origin, clusterSeed} = draft
   if (clusterSeed !== undefined) await writeFileAtomic(clusterSeedFile(name), `${clusterSeed}\n`)
-  const description = state === 'replaced' ? (await readContext(name)).nats.description : undefined
+  const present = state === 'replaced' ? (await readContext(name)).nats.description : undefined
+  const description = present || origin
   await writeContext(name, {...(description ? {description} : {}), ...nats}, latticeFields(draft), {replace: true})
 }
 

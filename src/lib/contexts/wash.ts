@@ -109,12 +109,11 @@ async function readDraft(folder: string, file: string): Promise<ContextDraft> {
   return {...draft, ...convert(from, parsed.data)}
 }
 
-function convert(from: string, wash: WashContext): Pick<ContextDraft, 'nats' | 'lattice' | 'notes' | 'problem'> {
+function convert(from: string, wash: WashContext): Omit<ContextDraft, 'from' | 'name'> {
   const url = `${wash.ctl_host.includes('://') ? '' : 'nats://'}${bracketed(wash.ctl_host)}:${wash.ctl_port}`
   const credentials = convertCredentials(wash)
   const cluster = convertClusterSeed(wash.cluster_seed)
   const nats = {
-    description: `Imported from wash context '${from}'`,
     url,
     ...credentials.fields,
     ...(wash.ctl_tls_ca_file === undefined ? {} : {ca: resolve(expandHome(wash.ctl_tls_ca_file))}),
@@ -122,6 +121,7 @@ function convert(from: string, wash: WashContext): Pick<ContextDraft, 'nats' | '
     ...(wash.js_domain === undefined ? {} : {jetstream_domain: wash.js_domain}),
   }
   return {
+    origin: `Imported from wash context '${from}'`,
     nats,
     lattice: {lattice: wash.lattice ?? wash.lattice_prefix ?? wash.ctl_lattice_prefix ?? 'default'},
     notes: [...cluster.notes, ...rpcNotes(wash), ...timeoutNotes(wash)],
