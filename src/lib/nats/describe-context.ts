@@ -79,8 +79,8 @@ function shown(values: Readonly<Record<string, unknown>>): Record<string, string
 
 /** A misspelled `password` is a field that nobody knows, so only what is known to be harmless is shown. */
 function shownValue(field: string, value: unknown): string {
-  if (!shownFields.has(field) || typeof value === 'object') return shownSecret(value)
-  if (typeof value !== 'string') return String(value)
+  if (typeof value === 'boolean' && shownFields.has(field)) return String(value)
+  if (!shownFields.has(field) || typeof value !== 'string') return shownSecret(value)
   return addressFields.has(field) ? hideUserInfo(value) : shownFile(value)
 }
 
