@@ -1,5 +1,6 @@
 import {dirname} from 'node:path'
 
+import {shellWord} from '../entity/require.js'
 import {NotFoundError} from '../errors.js'
 import {
   listNscAccounts,
@@ -25,7 +26,7 @@ export async function readNsc(given: string | undefined): Promise<Drafts> {
     })
   }
   const drafts = (await Promise.all(operators.map(operatorDrafts))).flat()
-  const usable = drafts.filter(({isSystem}) => !isSystem)
+  const usable = drafts.filter(({isSystem, problem}) => !isSystem && problem === undefined)
   return {
     folder: given === undefined ? dirname(first.folder) : first.folder,
     drafts: drafts.map(({isSystem: _isSystem, ...draft}) => draft),
@@ -54,15 +55,18 @@ function draftOf(operator: NscOperator, account: NscAccount, user: NscUser): Nsc
     origin: `User '${user.name}' of account '${account.name}' (nsc operator '${operator.name}')`,
     nats: {
       ...(urls.length === 0 ? {} : {url: urls.join(',')}),
-      creds: user.credsFile ?? `nsc://${parts.join('/')}`,
+      ...(user.credsFile === undefined ? {} : {creds: user.credsFile}),
     },
     lattice: isSystem ? {} : {nscStore: operator.folder},
-    notes: [
-      ...(urls.length === 0 ? ['the operator names no service URL, so the URL is the default one'] : []),
-      ...(user.credsFile === undefined ? ['there is no creds file, so nsc is asked for one at each connection'] : []),
-    ],
+    notes: urls.length === 0 ? ['the operator names no service URL, so the URL is the default one'] : [],
+    // A reference nsc://… would lead to the same file.
+    ...(user.credsFile === undefined ? {problem: `nsc has no creds file of it: ${credsCommand(account, user)}`} : {}),
     isSystem,
   }
+}
+
+function credsCommand(account: NscAccount, user: NscUser): string {
+  return `nsc generate creds -a ${shellWord(account.name)} -n ${shellWord(user.name)} -o FILE`
 }
 
 /** Names of nsc may hold what no file name may. */
