@@ -18,6 +18,7 @@ const layers = {
   cache: ['entity', 'records', 'nats', 'keys'],
   apply: ['routing', 'nats', 'keys'],
   routes: ['entity', 'records', 'routing', 'control', 'cache', 'apply', 'nats', 'keys'],
+  check: ['entity', 'keys', 'nats', 'control', 'cache', 'apply', 'routes', 'output'],
   entities: ['entity', 'records', 'control', 'routes', 'routing', 'cache', 'rpc', 'nats', 'keys', 'wasm'],
   host: ['files', 'wasm', 'entity', 'records', 'routing', 'control', 'cache', 'rpc', 'nats', 'keys'],
   wasm: ['files', 'entity', 'keys'],
@@ -29,6 +30,7 @@ const pureFiles = [
   ...pureFolders.map((folder) => `src/lib/${folder}/**`),
   'src/lib/control/{dialect,v0,v1}.ts',
   'src/lib/rpc/{invocation,response,antiforgery}.ts',
+  'src/lib/check/{subjects,permissions}.ts',
 ]
 const pureImports = {
   regex: '^(node:(?!crypto$|buffer$)|@nats-io/(?!nkeys$))',

@@ -28,6 +28,8 @@ export interface NeedsScope {
   /** Before the subject of a write to a bucket: empty, or the prefix of another domain with its dot. */
   readonly writePrefix: string
   readonly inboxPrefix: string
+  /** The only dialect that is spoken; both when undefined. */
+  readonly dialect?: 'v0' | 'v1' | undefined
 }
 
 /** Bucket of the account's lease. */
@@ -131,12 +133,12 @@ function writeBucket({apiPrefix, writePrefix}: NeedsScope, bucket: string): Need
   ]
 }
 
-function lookAtHosts({lattice}: NeedsScope): Need[] {
+function lookAtHosts({lattice, dialect}: NeedsScope): Need[] {
   const {ping, claims, inventory} = controlSubjects(lattice)
   const publish = (subject: string, purpose: string): Need => ({direction: 'publish', subject, purpose, writes: false})
   return [
-    publish(ping, 'find hosts'),
-    publish(pingSubject(lattice), 'find hosts of wasmCloud 1.x'),
+    ...(dialect === 'v1' ? [] : [publish(ping, 'find hosts')]),
+    ...(dialect === 'v0' ? [] : [publish(pingSubject(lattice), 'find hosts of wasmCloud 1.x')]),
     publish(claims, 'know names and versions'),
     publish(inventory('*'), 'see what a host runs'),
   ]

@@ -24,14 +24,14 @@ export type Level = 'none' | 'read' | 'write'
 
 export interface NeedsFilter {
   readonly level: Level
-  /** Buckets that are there already; undefined when that is unknown, and then none has to be made. */
-  readonly present: ReadonlySet<string> | undefined
+  /** Buckets that are known not to be there: only those have to be made. */
+  readonly absent: ReadonlySet<string>
 }
 
 /** The needs of an ability that count for how far it is used and for the buckets there are. */
-export function neededFor(needs: readonly Need[], {level, present}: NeedsFilter): Need[] {
+export function neededFor(needs: readonly Need[], {level, absent}: NeedsFilter): Need[] {
   return needs.filter(({writes, makes}) => {
-    if (makes !== undefined && (present === undefined || present.has(makes))) return false
+    if (makes !== undefined && !absent.has(makes)) return false
     return level === 'write' || (level === 'read' && !writes)
   })
 }

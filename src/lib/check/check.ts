@@ -1,0 +1,170 @@
+import type {NatsConnection} from '@nats-io/transport-node'
+
+import {jetStream} from '../cache/jetstream.js'
+import type {Clock} from '../clock.js'
+import {userToken} from '../nats/creds.js'
+import type {ConnectSpec} from '../nats/spec.js'
+import {checkAbilities} from './ability.js'
+import {checkClusterSeed} from './cluster-seed.js'
+import {failed} from './failure.js'
+import type {Grantee} from './fix.js'
+import {checkHosts} from './hosts.js'
+import {checkIdentity} from './identity.js'
+import type {NeedsScope} from './needs.js'
+import type {Permissions} from './permissions.js'
+import {questions, type Answer, type CheckReport, type Facts, type Found, type Question} from './report.js'
+import {checkServer, isTooOld} from './server.js'
+import {checkStorage} from './storage.js'
+import {refusal} from './subjects.js'
+import {checkSystem} from './system.js'
+import {askUser, readUserToken, type TokenFacts, type ToldUser} from './user.js'
+import {wantedOf, type Wanted, type Wishes} from './wanted.js'
+import {inboxPrefixOf, mayUseInbox} from './wire.js'
+
+export interface CheckOptions extends Wishes {
+  readonly clock: Clock
+  /** When to give up what has not answered by then, by `performance.now()`. */
+  readonly deadline: number
+}
+
+/** All that the parts of a check share. */
+interface Session {
+  readonly nc: NatsConnection
+  readonly spec: ConnectSpec
+  readonly wanted: Wanted
+  readonly options: CheckOptions
+  readonly inboxWorks: boolean
+  readonly told: ToldUser | undefined
+  readonly token: TokenFacts | undefined
+  readonly permissions: Permissions | undefined
+}
+
+/**
+ * Finds out what an open connection is good for. It changes nothing, and never throws for what it finds: each question
+ * has its answer, one that did not come by the deadline is that.
+ */
+export async function checkConnection(
+  nc: NatsConnection,
+  spec: ConnectSpec,
+  options: CheckOptions,
+): Promise<CheckReport> {
+  const started = options.clock.now()
+  const session = await openSession(nc, spec, options)
+  const {wanted, told, token} = session
+  const rtt = session.inboxWorks || nc.info !== undefined ? await measure(nc) : undefined
+  const server = checkServer({nc, spec, clock: options.clock, rttMs: rtt, clockOffsetMs: offsetOf(told, started)})
+  const identity = checkIdentity({told, token, now: told?.now ?? options.clock.now()})
+  const parts = await Promise.all([
+    inTime(session, 'jetstream', () => checkStorage({...storageOf(session), wanted})),
+    inTime(session, 'hosts', () => checkHosts({nc, spec: hurried(session), wanted, mayPublish: mayPublish(session)})),
+    inTime(session, 'system', () =>
+      checkSystem({spec: hurried(session), clock: options.clock, level: wanted.routes, account: accountOf(session)}),
+    ),
+    inTime(session, 'clusterSeed', () => checkClusterSeed(spec, wanted)),
+  ])
+  const found: Found[] = [server, identity, ...parts]
+  const facts = Object.assign({buckets: []}, ...found.map((part) => part.facts)) as Facts
+  const absent = new Set(facts.buckets.flatMap(({name, present}) => (present ? [] : [name])))
+  const abilities = checkAbilities({
+    ...{scope: scopeOf(session), wanted, permissions: session.permissions, inboxWorks: session.inboxWorks, absent},
+    serverTells: !isTooOld(facts.server.version),
+    grantee: granteeOf(session),
+  })
+  const checks = inOrder([...found.flatMap(({answers}) => answers), ...abilities.answers])
+  return {
+    ...(spec.context === undefined ? {} : {context: spec.context}),
+    lattice: spec.lattice,
+    complete: checks.every(({state}) => state !== 'missing'),
+    checks,
+    ...facts,
+    needs: abilities.needs,
+  }
+}
+
+async function openSession(nc: NatsConnection, spec: ConnectSpec, options: CheckOptions): Promise<Session> {
+  const wanted = wantedOf(spec, options)
+  const inboxWorks = await mayUseInbox(nc)
+  const [told, token] = await Promise.all([
+    inboxWorks ? askUser(nc, Math.min(leftMs(options), spec.timeoutMs / 2)) : undefined,
+    // It was good enough to connect with.
+    userToken(spec).then(readUserToken, () => undefined),
+  ])
+  return {nc, spec, wanted, options, inboxWorks, told, token, permissions: told?.permissions ?? token?.permissions}
+}
+
+/** Answers in time or not at all; what could not be asked for want of an inbox is unknown. */
+async function inTime(session: Session, check: Question, find: () => Promise<Found>): Promise<Found> {
+  const {inboxWorks, options} = session
+  if (!inboxWorks && (check === 'jetstream' || check === 'hosts')) {
+    return {answers: [{check, state: 'unknown', detail: 'no answer can come: the user may not subscribe to its inbox'}]}
+  }
+  const late: Answer = {
+    check,
+    state: 'missing',
+    detail: `no answer within ${session.spec.timeoutMs} ms`,
+    fix: ['--timeout 20s'],
+  }
+  let timer: NodeJS.Timeout | undefined
+  const givingUp = new Promise<Found>((resolve) => {
+    timer = setTimeout(() => resolve({answers: [late]}), leftMs(options))
+  })
+  try {
+    return await Promise.race([find().catch((error: unknown) => ({answers: [failed(check, error)]})), givingUp])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function leftMs({deadline}: CheckOptions): number {
+  return Math.max(100, deadline - performance.now())
+}
+
+/** The spec for what is opened now, with the time that is left. */
+function hurried({spec, options}: Session): ConnectSpec {
+  const left = Math.round(leftMs(options))
+  return {...spec, timeoutMs: left, connectTimeoutMs: Math.min(left, spec.connectTimeoutMs)}
+}
+
+function storageOf(session: Session): Omit<Parameters<typeof checkStorage>[0], 'wanted'> {
+  const {nc, spec} = session
+  return {js: jetStream(nc, hurried(session)), lattice: spec.lattice, mayPublish: mayPublish(session)}
+}
+
+function mayPublish({permissions}: Session): (subject: string) => boolean {
+  return (subject) => permissions === undefined || refusal(subject, permissions.publish) === undefined
+}
+
+function scopeOf({nc, spec}: Session): NeedsScope {
+  const {prefix: apiPrefix, writePrefix} = jetStream(nc, spec)
+  return {lattice: spec.lattice, dialect: spec.dialect, apiPrefix, writePrefix, inboxPrefix: inboxPrefixOf(nc)}
+}
+
+function accountOf({told, token}: Session): string | undefined {
+  return told?.account ?? token?.account
+}
+
+function granteeOf({told, token}: Session): Grantee {
+  const user = token?.name ?? told?.id
+  const account = told?.accountName ?? accountOf({told, token} as Session)
+  return {
+    ...(user === undefined ? {} : {user}),
+    ...(account === undefined ? {} : {account}),
+    token: token !== undefined,
+    ...(token?.scopedBy === undefined ? {} : {scopedBy: token.scopedBy}),
+  }
+}
+
+/** The best of three: the first one may wait for whatever came before. */
+async function measure(nc: NatsConnection): Promise<number | undefined> {
+  const times: number[] = []
+  for (let round = 0; round < 3; round++) times.push(await nc.rtt())
+  return Math.min(...times)
+}
+
+function offsetOf(told: ToldUser | undefined, started: number): number | undefined {
+  return told?.now === undefined ? undefined : Math.round(told.now - started)
+}
+
+function inOrder(answers: readonly Answer[]): Answer[] {
+  return [...answers].sort((a, b) => questions.indexOf(a.check) - questions.indexOf(b.check))
+}
