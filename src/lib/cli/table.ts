@@ -24,6 +24,7 @@ export const commandTable: Readonly<Record<string, Load>> = {
   'claims ls': () => import('../../commands/claims/ls.js'),
   'claims sign': () => import('../../commands/claims/sign.js'),
   'context add': () => import('../../commands/context/add.js'),
+  'context check': () => import('../../commands/context/check.js'),
   'context import': () => import('../../commands/context/import.js'),
   'context ls': () => import('../../commands/context/ls.js'),
   'context rm': () => import('../../commands/context/rm.js'),
