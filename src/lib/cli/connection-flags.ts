@@ -128,16 +128,10 @@ export const connectionFlags = {
   }),
 }
 
-const {
-  timeout: _timeout,
-  'connect-timeout': _connectTimeout,
-  context,
-  'sys-creds': _sysCreds,
-  ...stored
-} = connectionFlags
+const {timeout: _timeout, 'connect-timeout': _connectTimeout, 'sys-creds': _sysCreds, ...stored} = connectionFlags
 
-/** Those that a context can hold, and the one that says which to start from. */
-export const storedConnectionFlags = {...stored, context: {...context, dependsOn: ['effective']}}
+/** Those that a context can hold, and `context`, which says where to start from. */
+export const storedConnectionFlags = stored
 
 export type ConnectionFlags = Interfaces.InferredFlags<typeof connectionFlags>
 

@@ -79,6 +79,7 @@ export async function addContext(name: string, options: AddOptions): Promise<Add
 }
 
 async function settingsOf({flags, tokenFile, effective}: AddOptions): Promise<Source> {
+  if (flags.context !== undefined && !effective) throw new UsageError('--context wants --effective.')
   const token = tokenFile === undefined ? undefined : await readToken(tokenFile)
   const typed = [flags.creds, flags.nkey, flags.user].some((credential) => credential !== undefined)
   if (token !== undefined && typed) throw new UsageError('--token-file excludes --creds, --nkey and --user.')
@@ -127,7 +128,9 @@ function draftOf(name: string, settings: Source, {description, protected: isProt
     protected: isProtected || value('protected') === true ? true : undefined,
   })
   const notes =
-    sysCreds === undefined ? [] : ['a context holds no --sys-creds: make one of them and name it by --sys-context']
+    sysCreds === undefined
+      ? []
+      : ['a context holds no creds of a system user: add a context of them and name it by --sys-context']
   return {from: name, name, nats, lattice, notes}
 }
 
