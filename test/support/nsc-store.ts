@@ -25,6 +25,8 @@ export interface NscStoreOptions {
   readonly storeRoot: string
   readonly keystore: string
   readonly name?: string
+  /** Those of a server that runs already. */
+  readonly keys?: OperatorKeys
   readonly serviceUrls?: readonly string[]
   readonly strict?: boolean
   /** Which seeds are kept elsewhere. */
@@ -35,9 +37,8 @@ export interface NscStoreOptions {
 
 /** Writes a store with operator, system account `SYS` with user `sys`, and account `APP` with user `app`. */
 export async function writeNscStore(options: NscStoreOptions): Promise<NscStore> {
-  const {storeRoot, keystore, name = 'OPS', without = []} = options
+  const {storeRoot, keystore, name = 'OPS', keys = createOperatorKeys(), without = []} = options
   const folder = join(storeRoot, name)
-  const keys = createOperatorKeys()
   const systemSigning = createKey('A')
   const now = Math.floor(Date.now() / 1000)
   const tokens = operatorTokens(keys, {operator: name, account: 'APP'}, now)
