@@ -1,9 +1,14 @@
-import {connect, type ConnectionOptions, type NatsConnection} from '@nats-io/transport-node'
+import type {NatsConnection} from '@nats-io/transport-node'
 
 import {ConnectionError} from '../errors.js'
+import {withoutUserInfo} from './addresses.js'
 import {authenticator} from './creds.js'
-import {expandHome} from '../files/paths.js'
+import {openFirst} from './open-first.js'
+import {openTarget, type Plan} from './open-target.js'
+import {isTooOld, ServerTooOldError} from './server-version.js'
+import type {SocksRelay} from './socks.js'
 import type {ConnectSpec} from './spec.js'
+import {dialAddress, parseTarget, type Target} from './target.js'
 
 export interface OpenOptions {
   /** Client name shown by the server; default `lattice`. */
@@ -12,108 +17,119 @@ export interface OpenOptions {
   readonly reconnect?: 'forever' | 'while-open'
 }
 
+/** Client name of connections to the system account; nobody is asked why one of them is refused. */
+export const systemClientName = 'lattice system'
+
+/** What may be spent on asking the system account why a user is refused, in milliseconds. */
+const longestInquiryMs = 2000
+
 /**
- * Opens a connection: the only place that does. Throws a ConnectionError that says which of the many reasons it was;
- * takes at most `spec.connectTimeoutMs` in all.
+ * Opens a connection to any one of the servers: the only place that does. Throws a ConnectionError that says which of the
+ * many reasons it was; takes at most `spec.connectTimeoutMs` in all, and with questions to the system account at most
+ * `spec.timeoutMs`.
  */
-export async function openConnection(
-  spec: ConnectSpec,
-  {name = 'lattice', reconnect = 'while-open'}: OpenOptions = {},
-): Promise<NatsConnection> {
-  const options: ConnectionOptions = {
-    servers: [...spec.servers],
-    name,
-    timeout: spec.connectTimeoutMs,
-    maxReconnectAttempts: reconnect === 'forever' ? -1 : 10,
-    reconnectTimeWait: reconnect === 'forever' ? 250 : 100,
-    ...(reconnect === 'forever' ? serviceOptions : {}),
-    ...(spec.inboxPrefix === undefined ? {} : {inboxPrefix: spec.inboxPrefix}),
-    ...(spec.credentials === undefined ? {} : {authenticator: (await authenticator(spec))!}),
-    ...(spec.tls === undefined ? {} : {tls: tlsOptions(spec.tls)}),
-  }
-  const deadline = AbortSignal.timeout(spec.connectTimeoutMs)
-  const opening = connect(options)
+export async function openConnection(spec: ConnectSpec, options: OpenOptions = {}): Promise<NatsConnection> {
+  const started = performance.now()
+  const relay = spec.socksProxy === undefined ? undefined : await openRelay(spec, spec.socksProxy)
   try {
-    return await Promise.race([opening, rejectOnAbort(deadline)])
+    const targets = await targetsOf(spec, relay)
+    const plan = await planOf(spec, {...options, targets, relay, deadline: started + spec.connectTimeoutMs})
+    const opened = await openFirst(targets, (target, wanted) => openTarget(plan, target, wanted))
+    if (!(opened instanceof Array)) return await settle(opened, {targets, relay, spec})
+    const {connectFailure} = await import('./connect-failure.js')
+    const left = options.name === systemClientName ? 0 : started + spec.timeoutMs - performance.now()
+    throw await connectFailure(spec, {
+      login: plan.login,
+      targets,
+      attempts: opened,
+      inquiryMs: Math.max(0, Math.min(longestInquiryMs, left)),
+    })
   } catch (error) {
-    // A connection that comes up after we gave up must not keep the process alive.
-    void opening.then((late) => late.close()).catch(() => undefined)
-    throw connectFailure(error, spec)
+    relay?.[Symbol.dispose]()
+    throw error
   }
 }
+
+interface Setting {
+  readonly targets: readonly Target[]
+  readonly relay: SocksRelay | undefined
+  readonly deadline: number
+}
+
+async function planOf(
+  spec: ConnectSpec,
+  {targets, relay, deadline, name = 'lattice', reconnect}: Setting & OpenOptions,
+): Promise<Plan> {
+  const login = await authenticator(spec)
+  const tls = spec.tls === undefined ? undefined : await (await import('./tls.js')).readTls(spec.tls, spec)
+  const tlsFirst = spec.tls?.handshakeFirst === true
+  return {
+    options: {
+      name,
+      reconnectJitter: 50,
+      reconnectJitterTLS: 50,
+      ...(reconnect === 'forever' ? serviceOptions : commandOptions),
+      ...(relay === undefined ? {} : {ignoreClusterUpdates: true}),
+      ...(spec.inboxPrefix === undefined ? {} : {inboxPrefix: spec.inboxPrefix}),
+      ...(login === undefined ? {} : {authenticator: login}),
+    },
+    login,
+    tls,
+    tlsFirst,
+    tlsOptions: async (material) =>
+      (await import('./tls.js')).tlsOptions(material, {targets, handshakeFirst: tlsFirst}),
+    proxyFailure: (target) => relay?.failure(target),
+    deadline,
+    waitMs: spec.connectTimeoutMs,
+  }
+}
+
+/** A command gives up after a second or two. */
+const commandOptions = {maxReconnectAttempts: 10, reconnectTimeWait: 100} as const
 
 /**
  * A service outlives a server that does not know its account yet, and makes thousands of requests, of which each would
  * record the stack it came from.
  */
-const serviceOptions = {pingInterval: 10_000, ignoreAuthErrorAbort: true, noAsyncTraces: true} as const
+const serviceOptions = {
+  maxReconnectAttempts: -1,
+  reconnectTimeWait: 250,
+  pingInterval: 10_000,
+  ignoreAuthErrorAbort: true,
+  noAsyncTraces: true,
+} as const
 
-function tlsOptions({
-  ca,
-  cert,
-  key,
-  handshakeFirst,
-}: NonNullable<ConnectSpec['tls']>): NonNullable<ConnectionOptions['tls']> {
-  return {
-    ...(ca === undefined ? {} : {caFile: expandHome(ca)}),
-    ...(cert === undefined ? {} : {certFile: expandHome(cert)}),
-    ...(key === undefined ? {} : {keyFile: expandHome(key)}),
-    ...(handshakeFirst === true ? {handshakeFirst: true} : {}),
+function targetsOf(spec: ConnectSpec, relay: SocksRelay | undefined): Promise<Target[]> {
+  return Promise.all(
+    spec.servers.map(async (address) => {
+      const target = parseTarget(address)
+      if (target === undefined) {
+        throw new ConnectionError(`'${withoutUserInfo(address)}' is not the address of a server.`)
+      }
+      return relay === undefined ? target : await relay.reach(target)
+    }),
+  )
+}
+
+async function openRelay(spec: ConnectSpec, proxy: string): Promise<SocksRelay> {
+  const {SocksRelay} = await import('./socks.js')
+  return new SocksRelay(proxy, spec.connectTimeoutMs)
+}
+
+/** Makes a new connection what it stays to its end. */
+async function settle(
+  connection: NatsConnection,
+  {targets, relay, spec}: Omit<Setting, 'deadline'> & {readonly spec: ConnectSpec},
+): Promise<NatsConnection> {
+  const version = connection.info?.version ?? ''
+  if (isTooOld(version)) {
+    await connection.close()
+    throw new ServerTooOldError(version, {...spec, server: connection.getServer()})
   }
-}
-
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(new Error('timeout')), {once: true})
-  })
-}
-
-/** One sentence for each reason why a connection can fail. */
-function connectFailure(error: unknown, spec: ConnectSpec): ConnectionError {
-  const servers = spec.servers.map(withoutUserInfo).join(', ')
-  const from = spec.context === undefined ? '' : ` (context '${spec.context}')`
-  const details = {
-    servers: spec.servers.map(withoutUserInfo),
-    ...(spec.context === undefined ? {} : {context: spec.context}),
+  if (targets.length > 1) {
+    const known = connection.getServers().map(({listen}) => listen)
+    connection.setServers([...new Set([...known, ...targets.map(dialAddress)])])
   }
-  return new ConnectionError(`Cannot connect to ${servers}${from}: ${reasonOf(error, spec)}.`, {
-    suggestions: suggestionsFor(error, spec),
-    details,
-    cause: error,
-  })
-}
-
-function reasonOf(error: unknown, spec: ConnectSpec): string {
-  const text = allMessages(error)
-  if (/ENOTFOUND|EAI_AGAIN|getaddrinfo/.test(text)) return 'the name does not resolve'
-  if (text.includes('ECONNREFUSED')) return 'nobody listens there'
-  if (/authorization|authentication/i.test(text)) {
-    return spec.credentials === undefined
-      ? 'the server wants credentials and none were given'
-      : 'the server refused the credentials'
-  }
-  if (/certificate|self.signed|TLS|SSL/i.test(text)) return `the TLS handshake failed, ${firstLine(text)}`
-  if (/timeout|TIMEOUT/.test(text)) return `no answer within ${spec.connectTimeoutMs} ms`
-  return firstLine(text)
-}
-
-function suggestionsFor(error: unknown, spec: ConnectSpec): string[] {
-  if (allMessages(error).includes('ECONNREFUSED')) return ['lattice up', 'lattice context ls']
-  return spec.context === undefined ? ['lattice context ls'] : [`lattice context show ${spec.context}`]
-}
-
-function allMessages(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(allMessages).join('; ')
-  if (!(error instanceof Error)) return String(error)
-  const code = (error as NodeJS.ErrnoException).code
-  const own = code === undefined || error.message.includes(code) ? error.message : `${error.message} ${code}`
-  return error.cause === undefined ? own : `${own}; ${allMessages(error.cause)}`
-}
-
-function firstLine(text: string): string {
-  return (text.split('\n')[0] ?? '').replace(/[.\s]+$/, '').slice(0, 200)
-}
-
-function withoutUserInfo(server: string): string {
-  return server.replace(/^(\w+:\/\/)?[^@/]*@/, '$1')
+  if (relay !== undefined) void connection.closed().then(() => relay[Symbol.dispose]())
+  return connection
 }

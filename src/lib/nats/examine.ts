@@ -1,0 +1,54 @@
+import {codesOf} from './error-codes.js'
+import {isRefusal, reasonOf, tlsFirstWanted, type Tried} from './diagnose.js'
+import {tryHandshake, type Handshake, type HandshakeOptions} from './handshake.js'
+import type {Attempt, Plan, Usable} from './open-target.js'
+import type {Target} from './target.js'
+
+/** A server that has said nothing for so long may be waiting for TLS. */
+const greetingMs = 700
+/** What an examination may take when the time is over already. */
+const leastMs = 150
+
+/** Goes through the handshake by hand to learn what a client is hindered by. */
+export async function examine(plan: Plan, target: Target): Promise<Attempt | Usable> {
+  const end = Math.max(plan.deadline, performance.now() + leastMs)
+  const options = (timeoutMs: number): HandshakeOptions => ({
+    tls: plan.tls,
+    tlsFirst: plan.tlsFirst,
+    login: plan.login,
+    timeoutMs,
+  })
+  const left = end - performance.now()
+  const first = await tryHandshake(
+    target,
+    options(plan.tlsFirst ? left : Math.min(left, Math.max(greetingMs, 0.5 * left))),
+  )
+  const proxy = plan.proxyFailure(target)
+  if (proxy !== undefined) return {kind: 'failed', reason: proxy}
+  if (!plan.tlsFirst && first.step === 'greeting' && first.got !== 'other') {
+    const second = await tryHandshake(target, {...options(Math.max(leastMs, end - performance.now())), tlsFirst: true})
+    if (speaksTls(second)) return {kind: 'failed', reason: tlsFirstWanted()}
+  }
+  return conclude(first, {
+    target,
+    tlsFirst: plan.tlsFirst,
+    clientCertificate: plan.tls?.cert !== undefined,
+    waitedMs: plan.waitMs,
+  })
+}
+
+function conclude(handshake: Handshake, tried: Tried): Attempt | Usable {
+  if (handshake.step === 'done') return {kind: 'usable', tlsRequired: handshake.greeting.tlsRequired}
+  if (handshake.step === 'login' && isRefusal(handshake.said)) {
+    return {kind: 'refused', challenges: handshake.greeting.nonce !== undefined}
+  }
+  return {kind: 'failed', reason: reasonOf(handshake, tried, Date.now())}
+}
+
+/** True when there was TLS at all, whatever became of it. */
+function speaksTls(handshake: Handshake): boolean {
+  if (handshake.step === 'login' || handshake.step === 'done') return true
+  return (
+    handshake.step === 'tls' && (handshake.certificate !== undefined || codesOf(handshake.error).includes('_ALERT_'))
+  )
+}

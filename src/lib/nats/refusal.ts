@@ -1,0 +1,84 @@
+import type {Authenticator} from '@nats-io/transport-node'
+
+import {decodeToken, type JsonObject} from '../keys/token.js'
+import {reason, type ConnectReason} from './connect-reason.js'
+import {accountOf, judgeUser, type RefusedUser} from './judge-user.js'
+import {parseReply} from './request.js'
+import type {ConnectSpec} from './spec.js'
+
+/** A login that a server refused. */
+export interface Refusal {
+  readonly spec: ConnectSpec
+  readonly login: Authenticator | undefined
+  /** False when the server sent nothing to sign, so that it knows no keys; undefined when nobody looked. */
+  readonly challenges: boolean | undefined
+  /** Longest wait for what the system account knows; 0 asks nobody. */
+  readonly timeoutMs: number
+}
+
+/** Why a server refused a login; asks the system account about a user's token, when the spec has credentials for it. */
+export async function explainRefusal({spec, login, challenges, timeoutMs}: Refusal): Promise<ConnectReason> {
+  const shown = shownBy(login)
+  if (shown.user !== undefined) {
+    return reason('wrong-password', `the server does not know the user '${shown.user}' with this password`)
+  }
+  if (shown.auth_token !== undefined) return reason('wrong-token', 'the server does not know the token')
+  if (shown.jwt === undefined && shown.nkey === undefined) {
+    return reason(
+      'no-credentials',
+      'the server wants credentials and none were given',
+      '--creds FILE',
+      '--context NAME',
+      'lattice context ls',
+    )
+  }
+  if (challenges === false) {
+    return reason('no-operator', 'the server knows no keys of users, only passwords and tokens', 'lattice context ls')
+  }
+  if (shown.jwt === undefined) {
+    return reason('nkey-unknown', `the server does not know the nkey '${shown.nkey ?? ''}'`)
+  }
+  const user = payloadOf(shown.jwt)
+  if (user === undefined) return reason('user-refused', 'the server refused the token of the user, which is no token')
+  const known = timeoutMs > 0 ? await askSystem(spec, user, timeoutMs).catch(() => ({})) : {}
+  return judgeUser({user, now: Date.now(), ...known})
+}
+
+/** What goes to the server with the login, but for what it proves. */
+function shownBy(
+  login: Authenticator | undefined,
+): Readonly<Partial<Record<'user' | 'auth_token' | 'jwt' | 'nkey', string>>> {
+  return {...(login?.('') as Record<string, string> | undefined)}
+}
+
+async function askSystem(
+  spec: ConnectSpec,
+  user: JsonObject,
+  timeoutMs: number,
+): Promise<Pick<RefusedUser, 'serverNow' | 'account'>> {
+  const {hasSystemCredentials, SystemClient} = await import('./system.js')
+  if (!hasSystemCredentials(spec)) return {}
+  await using system = await SystemClient.open({...spec, timeoutMs, connectTimeoutMs: timeoutMs})
+  const id = accountOf(user)
+  const [ping, stored] = await Promise.all([
+    system.request('$SYS.REQ.SERVER.PING', '', {expect: 1}),
+    system.request(`$SYS.REQ.ACCOUNT.${id}.CLAIMS.LOOKUP`, '', {expect: 1}),
+  ])
+  const time = ping.map((message) => (parseReply(message.string(), message.subject) as Ping).server?.time)[0]
+  const serverNow = time === undefined ? undefined : Date.parse(time)
+  // Servers that keep no tokens of their own give no answer at all.
+  const token = stored[0]?.string()
+  return {serverNow, account: token === undefined ? undefined : (payloadOf(token) ?? 'missing')}
+}
+
+interface Ping {
+  readonly server?: {readonly time?: string}
+}
+
+function payloadOf(token: string): JsonObject | undefined {
+  try {
+    return decodeToken(token).payload
+  } catch {
+    return undefined
+  }
+}
