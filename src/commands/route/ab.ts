@@ -43,6 +43,7 @@ export default class RouteAb extends RouteCommand {
       versions: flags.versions,
       why: flags.reason,
       dryRun: flags['dry-run'],
+      revision: flags.revision,
       repair: flags.repair,
     })
 

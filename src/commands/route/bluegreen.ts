@@ -30,6 +30,7 @@ export default class RouteBluegreen extends RouteCommand {
       entity: args.entity,
       why: flags.reason,
       dryRun: flags['dry-run'],
+      revision: flags.revision,
       repair: flags.repair,
     })
 

@@ -28,6 +28,7 @@ export default class RouteClear extends RouteCommand {
     ).clear(args.entity, {
       why: flags.reason,
       dryRun: flags['dry-run'],
+      revision: flags.revision,
       repair: flags.repair,
       share: flags.share,
     })

@@ -31,6 +31,7 @@ export default class RouteUndo extends RouteCommand {
       to: flags.to,
       why: flags.reason,
       dryRun: flags['dry-run'],
+      revision: flags.revision,
       repair: flags.repair,
       share: flags.share,
     })

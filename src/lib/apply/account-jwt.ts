@@ -1,6 +1,7 @@
 import {ConflictError, ConnectionError} from '../errors.js'
 import type {SigningKey} from '../keys/nkey.js'
 import {editToken, mostSecondsAhead, nextIssuedAt, readAccountToken, type AccountToken} from '../routing/account-jwt.js'
+import {MissingOperatorKeyError} from '../nats/operator-key.js'
 import {RequestTimeoutError} from '../nats/request.js'
 import {judgeTrust} from '../routing/trust.js'
 import {
@@ -15,7 +16,8 @@ import {readPushReply, type PushReply} from './system-replies.js'
 
 /** What signing and pushing need besides reading. */
 export interface JwtDriver extends AccountSource {
-  readonly key: SigningKey
+  /** Undefined: changes can be planned and not made. */
+  readonly key: SigningKey | undefined
   readonly facts: ServersFacts
   /** Longest wait for `iat` to come near the clock, in milliseconds. */
   readonly timeoutMs: number
@@ -42,14 +44,15 @@ export interface Receipt extends PreparedChange {
 const updateSubject = '$SYS.REQ.CLAIMS.UPDATE'
 
 /**
- * Throws an UntrustedKeyError unless every server trusts our key for this account, and an ExpiredTokenError when nobody
- * may use the account any more. It runs before each push, because an
- * untrusted token is answered 200, stored, and locks the account out (nats-2.15.md, facts 5 and 6).
+ * Throws an UntrustedKeyError unless every server trusts our key, where there is one, for this account, and an
+ * ExpiredTokenError when nobody may use the account any more. It runs before each push, because an untrusted token is
+ * answered 200, stored, and locks the account out (nats-2.15.md, facts 5 and 6).
  */
 export function checkTrust({key, facts, clock}: JwtDriver, {token, servers}: AccountView): void {
   if (token.expires !== undefined && token.expires * 1000 <= clock.now() + facts.clockOffsetMs) {
     throw new ExpiredTokenError(token.account, token.expires)
   }
+  if (key === undefined) return
   if (!token.signed) throw new UntrustedKeyError(key.publicKey, 'the signature of the present token is wrong')
   const liveOn = servers.flatMap(({server, live}) => (live?.token === token.text ? [server.name] : []))
   const question = {signer: key.publicKey, issuer: token.issuer, liveOn, servers: facts.trust}
@@ -78,6 +81,7 @@ export async function prepareChange(
     await driver.clock.sleep(waitMs)
     before = await readAccount(driver, options)
   }
+  if (driver.key === undefined) throw new MissingOperatorKeyError({})
   checkTrust(driver, before)
   inspect?.(before)
   const {issuedAt} = issue(driver, before.token)

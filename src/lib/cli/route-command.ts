@@ -34,6 +34,11 @@ export const versionsFlag = Flags.custom<readonly Version[]>({
 export const routeFlags = {
   reason: Flags.string({helpValue: 'TEXT', summary: 'Why, for the record.'}),
   'dry-run': dryRunFlag,
+  revision: Flags.integer({
+    min: 0,
+    helpValue: 'N',
+    summary: "Only if the route's record is at this revision, as a dry run told it; 0 for none.",
+  }),
   confirm: confirmFlag,
   repair: Flags.boolean({default: false, summary: 'Replace a mapping that is not the one lattice applied.'}),
 }

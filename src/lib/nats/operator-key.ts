@@ -28,7 +28,7 @@ export async function readOperatorKey(spec: OperatorKeySpec): Promise<SigningKey
 
 /** A route change is signed, and nothing says with which key. */
 export class MissingOperatorKeyError extends ConnectionError {
-  constructor({context}: OperatorKeySpec) {
+  constructor({context}: Pick<OperatorKeySpec, 'context'>) {
     super('An operator signing key is needed and none is known.', {
       suggestions: [
         '--operator-seed-file FILE (or LATTICE_OPERATOR_SEED_FILE)',

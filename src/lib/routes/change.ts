@@ -47,8 +47,10 @@ export async function changeRoute(session: Session, wanted: WantedRoute, options
   if (isDone(plan, session.view)) return nothingToDo(session, plan)
   const warned = warnExporter(plan, session.view)
   if (options.dryRun) {
+    const planned = warnKeyless(warned, session)
     const outcomes = presentServers(session.view)
-    return changeResult(session, warned, {changed: true, outcomes, record: applyingRecord(session, warned)})
+    const revision = presentRevision(wanted)
+    return changeResult(session, planned, {changed: true, outcomes, revision, record: applyingRecord(session, planned)})
   }
   await using lease = await takeLease(session, wanted)
   return await applyPlan(session, warned, lease)
@@ -77,9 +79,16 @@ function warnExporter(plan: ChangePlan, {token}: AccountView): ChangePlan {
   return {...plan, warnings: [...plan.warnings, warning]}
 }
 
+/** A plan may be made where no key is; that the key will do is then not known. */
+function warnKeyless(plan: ChangePlan, {driver}: Session): ChangePlan {
+  if (driver.key !== undefined) return plan
+  return {...plan, warnings: [...plan.warnings, 'No operator signing key is known here, so none was checked.']}
+}
+
 /** Decides what would be written and throws what speaks against it: drift, guards, legs that nobody serves. */
 async function planChange(session: Session, wanted: WantedRoute, options: ChangeOptions): Promise<ChangePlan> {
   const {lattice, view} = session
+  refuseOtherRevision(wanted, options)
   const before = readBefore(view.token, lattice, wanted.entity)
   const state = judgeRecord(wanted.stored?.record, before)
   if ((state === 'drifted' || state === 'foreign') && !options.repair) throw new DriftedRouteError(wanted.entity, state)
@@ -87,6 +96,24 @@ async function planChange(session: Session, wanted: WantedRoute, options: Change
   const destinations =
     wanted.legs.length === 0 ? undefined : planRoute(lattice, wanted.entity, wanted.legs).destinations
   return {wanted, options, before, destinations, warnings: [...(wanted.warnings ?? []), ...warnings]}
+}
+
+function presentRevision({stored, unreadable}: WantedRoute): number {
+  return stored?.revision ?? unreadable ?? 0
+}
+
+/** What was planned elsewhere holds only while the record is the one that was planned on. */
+function refuseOtherRevision(wanted: WantedRoute, {revision}: ChangeOptions): void {
+  const {entity} = wanted
+  const present = presentRevision(wanted)
+  if (revision === undefined || revision === present) return
+  throw new ConflictError(
+    `The route of '${entityName(entity)}' is at revision ${present}, not ${revision}, and nothing was changed.`,
+    {
+      suggestions: [`lattice route show ${entityName(entity)}`],
+      details: {entity: entity.name, key: entity.key, expected: revision, revision: present},
+    },
+  )
 }
 
 /** True when record, token and every server that runs the account have it already. */

@@ -27,6 +27,8 @@ export interface ChangeOptions {
   /** Why, for the record. */
   readonly why?: string | undefined
   readonly dryRun?: boolean | undefined
+  /** Revision that the route's record must have, 0 for none; whatever it has when undefined. */
+  readonly revision?: number | undefined
   /** The user wrote `--repair`: replace a mapping that is not the one lattice applied. */
   readonly repair?: boolean | undefined
   /** The user wrote `--share`: several versions may share the source. */

@@ -40,7 +40,7 @@ export interface RouteChange {
   readonly pushMs?: number
   /** When the last server confirmed. */
   readonly liveAt?: string
-  /** Of the route record. */
+  /** Of the route record; of a dry run, the one that it is based on, 0 for none. */
   readonly revision?: number
   /** The command that takes it back. */
   readonly undo?: string

@@ -37,12 +37,12 @@ export class Routes {
 
   /** Removes an entity's mapping; without a reference, that of the only route. */
   async clear(ref: EntityRef | undefined, options: ChangeOptions = {}): Promise<RouteChange> {
-    return clearRoute(await openSession(this.#deps), ref, options)
+    return clearRoute(await openSession(this.#deps, options), ref, options)
   }
 
   /** Takes the last change of an entity's route back; a second undo redoes. */
   async undo(ref: EntityRef | undefined, options: UndoOptions = {}): Promise<RouteChange> {
-    return undoRoute(await openSession(this.#deps), ref, options)
+    return undoRoute(await openSession(this.#deps, options), ref, options)
   }
 
   /** Every route that is recorded, sorted by entity; with system credentials, what is live as well. */

@@ -6,7 +6,7 @@ import {askApi, jetStream} from '../cache/jetstream.js'
 import {systemClock, type Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
 import {ConnectionError} from '../errors.js'
-import {readOperatorKey} from '../nats/operator-key.js'
+import {hasOperatorKey, readOperatorKey} from '../nats/operator-key.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {hasSystemCredentials, type SystemClient} from '../nats/system.js'
 import {MissingSystemCredentialsError} from '../nats/system-user.js'
@@ -43,14 +43,19 @@ export interface Reader {
   readonly view: AccountView | undefined
 }
 
+export interface SessionOptions {
+  /** Nothing will be signed, so a key is checked where one is known and not missed where none is. */
+  readonly dryRun?: boolean | undefined
+}
+
 /**
  * Checks all that a change needs before anything else happens; throws one ConnectionError that names everything that is
  * missing, or an UntrustedKeyError when the key is not the account's operator's.
  */
-export async function openSession(deps: RouteDeps): Promise<Session> {
+export async function openSession(deps: RouteDeps, {dryRun = false}: SessionOptions = {}): Promise<Session> {
   const {connection, spec, clock = systemClock} = deps
   const [key, system, , who, store] = await allOrMissing([
-    readOperatorKey(spec),
+    dryRun && !hasOperatorKey(spec) ? undefined : readOperatorKey(spec),
     openSystem(deps),
     askApi(jetStream(connection, spec), 'INFO'),
     identify(connection, spec),
@@ -99,9 +104,9 @@ async function openSystem({spec, system}: RouteDeps): Promise<SystemClient> {
 
 /** The results, or every ConnectionError at once; another error wins over them. */
 async function allOrMissing<T extends readonly unknown[]>(promises: {
-  readonly [K in keyof T]: Promise<T[K]>
+  readonly [K in keyof T]: Promise<T[K]> | T[K]
 }): Promise<T> {
-  const results = await Promise.allSettled(promises as readonly Promise<unknown>[])
+  const results = await Promise.allSettled(promises as readonly unknown[])
   const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
   const missing = reasons.filter((reason) => reason instanceof ConnectionError)
   const other = reasons.find((reason) => !(reason instanceof ConnectionError))

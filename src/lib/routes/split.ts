@@ -42,7 +42,7 @@ async function decideAndChange(
 ): Promise<RouteChange> {
   const searching = knownEntities(deps, refs)
   searching.catch(() => undefined)
-  const session = await openSession(deps)
+  const session = await openSession(deps, options)
   const wanted = decide(await searching)
   const stored = await readStored(session.store, wanted.entity, options)
   return changeRoute(session, {strategy, ...stored, ...wanted}, options)

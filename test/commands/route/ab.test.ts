@@ -64,6 +64,27 @@ describe('route ab 70/30', () => {
     })
   })
 
+  test('is planned without the operator key, and made only on what was planned on', async () => {
+    await using lattice = await routes.lattice()
+    const keyless = {LATTICE_OPERATOR_SEED_FILE: undefined}
+    const plan = await lattice.runWith(keyless, RouteAb, '70/30', '--dry-run', '--json')
+    expect(plan.exitCode).toBe(0)
+    expect(plan.json()).toMatchObject({
+      state: 'planned',
+      revision: 0,
+      warnings: ['No operator signing key is known here, so none was checked.'],
+    })
+    expect(await lattice.runWith(keyless, RouteAb, '70/30')).toMatchObject({exitCode: 11})
+
+    expect(await lattice.run(RouteAb, '70/30', '--revision', '3')).toMatchObject({exitCode: 5})
+    expect((await lattice.run(RouteAb, '70/30', '--revision', '0', '--json')).json()).toMatchObject({revision: 2})
+    const late = await lattice.run(RouteAb, '60/40', '--revision', '0')
+    expect(late).toMatchObject({exitCode: 5})
+    expect(late.stderr).toContain("The route of 'echo' is at revision 2, not 0, and nothing was changed.")
+    const next = await lattice.run(RouteAb, '60/40', '--dry-run', '--json')
+    expect(next.json()).toMatchObject({revision: 2})
+  })
+
   test('repeated is exit 0 and no change', async () => {
     await using lattice = await routes.lattice()
     await lattice.run(RouteAb, '70/30')

@@ -210,7 +210,7 @@ describe('a push', () => {
     const twice = [destinations[0], destinations[0]]
     const nats = {...(payload['nats'] as object), mappings: {'their.secret': twice, [source]: destinations}}
     const before = await prepareChange(driver, {source, destinations})
-    const text = encodeToken(header, {...payload, nats, iat: before.token.issuedAt}, driver.key)
+    const text = encodeToken(header, {...payload, nats, iat: before.token.issuedAt}, driver.key!)
     const receipt = await sendChange(driver, {...before, token: {...before.token, text}})
     const {outcomes} = await verifyPush(driver, receipt, 0)
     expect(outcomes).toMatchObject([
@@ -237,7 +237,7 @@ describe('a push', () => {
     const shortLived = encodeToken(
       header,
       {...payload, iat: (payload['iat'] as number) + 1, exp: expires, jti: 'y'},
-      driver.key,
+      driver.key!,
     )
     await driver.system.request('$SYS.REQ.CLAIMS.UPDATE', shortLived, {expect: 1})
     const prepared = await prepareChange(driver, {source, destinations})
