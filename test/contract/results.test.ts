@@ -259,6 +259,11 @@ test.each([
   [['route', 'ab', '60/40'], route],
   [['cache', 'get', 'claims', 'echo@1.0.0'], record],
   [['cache', 'ls', '--kind', 'claims'], z.strictObject({lattice: z.string(), records: z.array(record).min(2)})],
+  [['completion', 'bash'], z.strictObject({shell: z.literal('bash'), script: text})],
+  [
+    ['completion', 'refresh', '--file', 'names-contract', '--key', 'contract'],
+    z.strictObject({file: text, names: count, changed: yes}),
+  ],
   [['up'], up],
   [['status'], status],
   [['context', 'show'], context],
