@@ -6,7 +6,7 @@ import {expandPath} from '../files/expand.js'
 import {configDir} from '../files/paths.js'
 import {writeFileAtomic} from '../files/write-file.js'
 import {contextExists, readContext, writeContext, type Context} from '../nats/context-files.js'
-import {isReference} from '../nats/settings.js'
+import {ignoredFields, isReference} from '../nats/settings.js'
 import type {ContextDraft} from './draft.js'
 
 /** What saving a draft does to the context of its name. */
@@ -59,14 +59,14 @@ class ContextExistsError extends ConflictError {
   }
 }
 
-/** Writes a draft; of a context that is there it keeps only what neither tool knows, and its description. */
+/** Writes a draft; of a context that is there it keeps what does not decide a connection. */
 export async function save({draft, state}: SavePlan): Promise<void> {
   if (state === 'unchanged') return
   const {name, nats, origin, clusterSeed} = draft
   if (clusterSeed !== undefined) await writeFileAtomic(clusterSeedFile(name), `${clusterSeed}\n`)
-  const present = state === 'replaced' ? (await readContext(name)).nats.description : undefined
-  const description = present || origin
-  await writeContext(name, {...(description ? {description} : {}), ...nats}, latticeFields(draft), {replace: true})
+  const present = state === 'replaced' ? keptFields((await readContext(name)).nats) : {}
+  const fields = {...(origin === undefined ? {} : {description: origin}), ...present, ...nats}
+  await writeContext(name, fields, latticeFields(draft), {replace: true})
 }
 
 /** Where the cluster seed of an imported context lies. */
@@ -84,6 +84,12 @@ export async function missingFiles({nats, lattice}: ContextDraft): Promise<strin
     }),
   )
   return missing.flat()
+}
+
+/** What only natscli's own commands use. */
+function keptFields(nats: Context['nats']): Context['nats'] {
+  const kept = Object.entries(nats).filter(([field, value]) => ignoredFields.has(field) && value)
+  return Object.fromEntries(kept)
 }
 
 function latticeFields({name, lattice, clusterSeed}: ContextDraft): ContextDraft['lattice'] {

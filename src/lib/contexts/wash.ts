@@ -106,12 +106,12 @@ async function readDraft(folder: string, file: string): Promise<ContextDraft> {
     const field = parsed.error.issues[0]?.path.join('.') ?? ''
     return {...draft, problem: field === '' ? 'not a JSON object' : `the field '${field}' does not fit`}
   }
-  return {...draft, ...convert(from, parsed.data)}
+  return {...draft, ...(await convert(from, parsed.data))}
 }
 
-function convert(from: string, wash: WashContext): Omit<ContextDraft, 'from' | 'name'> {
+async function convert(from: string, wash: WashContext): Promise<Omit<ContextDraft, 'from' | 'name'>> {
   const url = `${wash.ctl_host.includes('://') ? '' : 'nats://'}${bracketed(wash.ctl_host)}:${wash.ctl_port}`
-  const credentials = convertCredentials(wash)
+  const credentials = await convertCredentials(wash)
   const cluster = convertClusterSeed(wash.cluster_seed)
   const nats = {
     url,
@@ -134,26 +134,28 @@ function bracketed(host: string): string {
   return /^[\da-f]*:[\da-f:.]*$/i.test(host) ? `[${host}]` : host
 }
 
-/** As wash picks: JWT and seed, else the creds file. */
-function convertCredentials({ctl_jwt: jwt, ctl_seed: seed, ctl_credsfile: creds}: WashContext): {
+/** As wash picks: JWT and seed, else the creds file. Files are copied: no released `nats` follows references here. */
+async function convertCredentials({ctl_jwt: jwt, ctl_seed: seed, ctl_credsfile: creds}: WashContext): Promise<{
   readonly fields: ContextDraft['nats']
   readonly problem?: string
-} {
+}> {
   if (jwt === undefined) return {fields: creds === undefined ? {} : {creds: resolve(expandHome(creds))}}
-  const user_jwt = fileReference(jwt) ?? (/^eyJ[\w-]+\.[\w-]+\.[\w-]+$/.test(jwt) ? jwt : undefined)
-  if (user_jwt === undefined) return {fields: {}, problem: "'ctl_jwt' is neither a token nor a file that is there"}
+  const user_jwt = await textOrFile(jwt)
+  if (!isToken(user_jwt)) return {fields: {}, problem: "'ctl_jwt' is neither a token nor a file with one"}
   if (seed === undefined) return {fields: {user_jwt}}
-  const user_seed = fileReference(seed) ?? (isSeed(seed, 'U') ? seed : undefined)
-  if (user_seed === undefined)
-    return {fields: {}, problem: "'ctl_seed' is neither a user's seed nor a file that is there"}
+  const user_seed = await textOrFile(seed)
+  if (!isSeed(user_seed, 'U')) return {fields: {}, problem: "'ctl_seed' is neither a user's seed nor a file with one"}
   return {fields: {user_jwt, user_seed}}
 }
 
-function fileReference(value: string): string | undefined {
-  // A token is longer than any name, and the system would complain.
-  if (value.length > 1024) return undefined
-  const path = resolve(expandHome(value))
-  return existsSync(path) ? `file://${path}` : undefined
+async function textOrFile(value: string): Promise<string> {
+  // A token is longer than any name, and no file has it.
+  if (isToken(value)) return value
+  return (await readFile(resolve(expandHome(value)), 'utf8').catch(() => value)).trim()
+}
+
+function isToken(text: string): boolean {
+  return /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/.test(text)
 }
 
 function convertClusterSeed(seed: string | undefined): {readonly seed?: string; readonly notes: readonly string[]} {

@@ -111,19 +111,19 @@ test('contexts of old releases are found where those are, and what has no place 
   })
 })
 
-test('a JWT and its seed are kept as they are, or as references where they are files; no output has them', async () => {
+test('a JWT and its seed are kept in the context, also those that wash has in files; no output has them', async () => {
   await home.write('.wash/contexts/text.json', {...newest, ctl_jwt: jwt, ctl_seed: user})
-  const files = {ctl_jwt: await home.write('user.jwt', jwt), ctl_seed: await home.write('user.seed', user)}
+  const files = {ctl_jwt: await home.write('user.jwt', `${jwt}\n`), ctl_seed: await home.write('user.seed', user)}
   await home.write('.wash/contexts/files.json', {...newest, ...files, ctl_credsfile: '/wash/prefers/the.jwt'})
   await home.write('.wash/contexts/wrong.json', {...newest, ctl_jwt: jwt, ctl_seed: cluster})
   for (const form of [['--dry-run'], ['--dry-run', '--json'], []]) {
     const {stdout, stderr} = await importWash(...form)
     for (const secret of [jwt, user, cluster]) expect(stdout + stderr).not.toContain(secret)
-    expect(stdout).toContain("'ctl_seed' is neither a user's seed nor a file that is there")
+    expect(stdout).toContain("'ctl_seed' is neither a user's seed nor a file with one")
   }
   expect(await home.json('config/nats/context/text.json')).toMatchObject({user_jwt: jwt, user_seed: user})
   const byFile = await home.json('config/nats/context/files.json')
-  expect(byFile).toMatchObject({user_jwt: `file://${files.ctl_jwt}`, user_seed: `file://${files.ctl_seed}`})
+  expect(byFile).toMatchObject({user_jwt: jwt, user_seed: user})
   expect(byFile).not.toHaveProperty('creds')
   expect(await readdir(home.path('config/nats/context'))).toEqual(['files.json', 'text.json'])
 })
@@ -183,7 +183,7 @@ test.each([
   ['{"ctl_port": "hunter2"}', "the field 'ctl_port' does not fit"],
   ['{"ctl_host": "wss://h"}', 'The websocket address'],
   ['{"lattice": "a.b"}', 'a.b'],
-  ['{"ctl_jwt": "hunter2"}', "'ctl_jwt' is neither a token nor a file that is there"],
+  ['{"ctl_jwt": "hunter2"}', "'ctl_jwt' is neither a token nor a file with one"],
 ])('of %s it is said why it is not imported, without a secret, and the others are', async (text, reason) => {
   await home.write('.wash/contexts/bad.json', text)
   await home.write('.wash/contexts/good.json', newest)
