@@ -27,7 +27,7 @@ export async function findOperatorKey(operator: NscOperator): Promise<SigningKey
 
 /**
  * The way into the system account: a user with a creds file that is valid at `now` (seconds since the epoch), one named
- * `sys` first, else the account's own key or a signing key of it. Throws a ConnectionError when there is neither.
+ * `sys` first, else a key of the account that makes users. Throws a ConnectionError when there is neither.
  */
 export async function findSystemUser(operator: NscOperator, now: number): Promise<NscSystemUser> {
   if (operator.systemAccount === undefined) {
@@ -39,7 +39,8 @@ export async function findSystemUser(operator: NscOperator, now: number): Promis
   const account = (await listNscAccounts(operator)).find(({key}) => key === operator.systemAccount)
   const file = account === undefined ? undefined : await findValidCreds(operator, account, now)
   if (file !== undefined) return {kind: 'creds', file}
-  const keys = [operator.systemAccount, ...(account?.signingKeys ?? [])]
+  // An operator that is strict about its own signing keys is so about those of its accounts.
+  const keys = [...(operator.strict ? [] : [operator.systemAccount]), ...(account?.signingKeys ?? [])]
   for (const publicKey of keys) {
     const key = await findNscKey(operator, publicKey)
     if (key !== undefined) return {kind: 'key', key, account: operator.systemAccount}

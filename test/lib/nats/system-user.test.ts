@@ -129,6 +129,7 @@ describe('an nsc store gives', () => {
     ['the creds of its user', {without: ['systemAccount', 'systemSigning']}],
     ['a user made with the account key', {withoutSysCreds: true}],
     ['a user made with a signing key', {withoutSysCreds: true, without: ['systemAccount']}],
+    ['a user made as a strict operator wants it', {withoutSysCreds: true, strict: true}],
   ])('%s', async (_what, options) => {
     const {serverConfig, folder: nscStore} = await store(options)
     await using server = await startNatsServer({config: serverConfig})
