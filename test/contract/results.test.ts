@@ -1,3 +1,6 @@
+import {mkdir, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {z} from 'zod'
 
@@ -216,6 +219,48 @@ const context = z.strictObject({
   fields: labels,
   latticeFields: labels,
 })
+const addedContext = z.strictObject({
+  context: text,
+  state: z.enum(['added', 'replaced', 'unchanged']),
+  url: text,
+  lattice: text,
+  fields: labels,
+  latticeFields: labels,
+  selected: text,
+  changed: yes,
+  notes: z.array(text),
+  undo: text,
+  dryRun: yes,
+})
+const importedContext = z.strictObject({
+  from: text,
+  context: text,
+  state: z.enum(['added', 'replaced', 'unchanged']),
+  url: text,
+  lattice: text,
+  notes: z.array(text),
+})
+const skippedContext = z.strictObject({
+  from: text,
+  context: text,
+  state: z.literal('skipped'),
+  reason: text,
+  notes: z.array(text),
+})
+const importedContexts = z.strictObject({
+  folder: text,
+  contexts: z.tuple([skippedContext, importedContext]),
+  selected: text,
+  changed: yes,
+  dryRun: yes,
+})
+const removedContext = z.strictObject({
+  context: text,
+  changed: yes,
+  selected: text,
+  orphans: z.array(text).length(1),
+  dryRun: yes,
+})
 const failure = z.strictObject({
   error: z.strictObject({
     kind: z.enum(['usage', 'ambiguous', 'notFound', 'unsafe']),
@@ -234,6 +279,10 @@ beforeAll(async () => {
   await story.serveHttp()
   await story.cli.ok('start', echoModule('2.0.0'), '--dark')
   await story.cli.ok('route', 'ab', '70/30', '--reason', 'a try')
+  const wash = join(story.cli.folder, '.wash', 'contexts')
+  await mkdir(wash, {recursive: true})
+  await writeFile(join(wash, 'a.json'), '[]')
+  await writeFile(join(wash, 'b.json'), '{}')
 })
 
 afterAll(async () => {
@@ -267,6 +316,9 @@ test.each([
   [['up'], up],
   [['status'], status],
   [['context', 'show'], context],
+  [['context', 'add', 'more', '--dry-run'], addedContext],
+  [['context', 'import', '--from', 'wash', '--dry-run'], importedContexts],
+  [['context', 'rm', 'lattice-default-sys', '--dry-run'], removedContext],
   [['context', 'ls'], z.strictObject({contexts: z.array(context).length(2)})],
 ])('%j --json has the keys that scripts know', async (words, shape) => {
   expect(shape.safeParse(await story.cli.ok(...words)).error?.issues).toBeUndefined()
