@@ -6,14 +6,17 @@ export interface BreakableWire extends AsyncDisposable {
   readonly url: string
   /**
    * From now on, ends every connection and takes no more as soon as a client sends this text, which the server gets
-   * unless `lose` is `request`; no answer to it comes back. Resolves then, after `end` was called.
+   * unless `lose` is `request`; no answer to it comes back. `end` is called in between.
    */
-  breakAt: (text: string, lose: 'request' | 'answer', end: () => Promise<void>) => Promise<void>
+  breakAt: (text: string, lose: 'request' | 'answer', end: () => Promise<void>) => void
+  /** True once the text was seen. */
+  readonly broken: boolean
 }
 
 /** Opens it: `await using wire = await openWire(server.port)`. */
 export async function openWire(port: number): Promise<BreakableWire> {
   const sockets = new Set<Socket>()
+  let broken = false
   let watch: ((chunk: Buffer) => 'request' | 'answer' | undefined) | undefined
   const server = createServer((client) => {
     const upstream = connect(port, '127.0.0.1')
@@ -40,15 +43,18 @@ export async function openWire(port: number): Promise<BreakableWire> {
   }
   return {
     url: `nats://127.0.0.1:${(server.address() as {port: number}).port}`,
-    breakAt: (text, lose, end) =>
-      new Promise((resolve, reject) => {
-        watch = (chunk) => {
-          if (!chunk.includes(text)) return undefined
-          watch = undefined
-          end().finally(cut).then(resolve, reject)
-          return lose
-        }
-      }),
+    breakAt: (text, lose, end) => {
+      watch = (chunk) => {
+        if (!chunk.includes(text)) return undefined
+        watch = undefined
+        broken = true
+        void end().finally(cut)
+        return lose
+      }
+    },
+    get broken() {
+      return broken
+    },
     [Symbol.asyncDispose]: () => {
       cut()
       return Promise.resolve()

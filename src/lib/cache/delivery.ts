@@ -1,6 +1,7 @@
 import {createInbox, nuid, type Msg} from '@nats-io/transport-node'
 
 import {ServerError, TimeoutError} from '../errors.js'
+import {onReconnect, repeatUntilAnswered} from '../nats/again.js'
 import {MissingBucketError} from './bucket-errors.js'
 import type {BucketEntry} from './bucket-entry.js'
 import {askApi, jsCodes, unexpectedAnswer, type JetStream} from './jetstream.js'
@@ -45,43 +46,35 @@ export class Delivery implements AsyncDisposable {
     const subscription = js.nc.subscribe(this.#inbox, {
       callback: (error, msg) => (error === null ? this.#receive(msg) : this.#lose()),
     })
-    this.#unsubscribe = () => subscription.unsubscribe()
+    // What was under way is gone, and the server tells only with its next heartbeat.
+    const stopFollowing = onReconnect(js.nc, () => this.#lose())
+    this.#unsubscribe = () => {
+      stopFollowing()
+      subscription.unsubscribe()
+    }
   }
 
   /** Starts delivery; throws a MissingBucketError, a ServerError or a TimeoutError. */
-  static async open(
-    js: JetStream,
-    bucket: string,
-    {filter, policy, heartbeatMs = 5000}: DeliveryOptions,
-  ): Promise<Delivery> {
-    const delivery = new Delivery(js, bucket)
-    const subject = `$KV.${bucket}.${filter}`
-    try {
-      const {error, fields} = await askApi(js, `CONSUMER.CREATE.KV_${bucket}.${delivery.#name}.${subject}`, {
-        stream_name: `KV_${bucket}`,
-        config: {
-          name: delivery.#name,
-          deliver_subject: delivery.#inbox,
-          deliver_policy: policy,
-          filter_subject: subject,
-          ack_policy: 'none',
-          max_deliver: 1,
-          replay_policy: 'instant',
-          flow_control: true,
-          idle_heartbeat: heartbeatMs * 1_000_000,
-          inactive_threshold: 10_000_000_000,
-          mem_storage: true,
-          num_replicas: 1,
-        },
-      })
-      if (error?.code === jsCodes.streamMissing) throw new MissingBucketError(bucket)
-      if (error !== undefined) throw unexpectedAnswer(error, `The bucket '${bucket}' cannot be listed`)
-      delivery.pending = typeof fields['num_pending'] === 'number' ? fields['num_pending'] : 0
-      return delivery
-    } catch (error) {
-      delivery.#unsubscribe()
-      throw error
-    }
+  static async open(js: JetStream, bucket: string, options: DeliveryOptions): Promise<Delivery> {
+    let chosen: Delivery | undefined
+    // A server that has just died is still given consumers for a while, so every attempt is for a new one.
+    return repeatUntilAnswered(
+      js.nc,
+      js.timeoutMs,
+      async (leftMs) => {
+        const delivery = new Delivery(js, bucket)
+        try {
+          await delivery.#create(leftMs, options)
+        } catch (error) {
+          delivery.#unsubscribe()
+          throw error
+        }
+        if (chosen === undefined) chosen = delivery
+        else await delivery[Symbol.asyncDispose]()
+        return chosen
+      },
+      {silenceMs: 1000},
+    )
   }
 
   /** Milliseconds since anything was heard from the server, heartbeats included. */
@@ -102,6 +95,30 @@ export class Delivery implements AsyncDisposable {
       askApi(this.#js, `CONSUMER.DELETE.KV_${this.#bucket}.${this.#name}`).catch(() => undefined)
     }
     return Promise.resolve()
+  }
+
+  async #create(timeoutMs: number, {filter, policy, heartbeatMs = 5000}: DeliveryOptions): Promise<void> {
+    const [stream, subject] = [`KV_${this.#bucket}`, `$KV.${this.#bucket}.${filter}`]
+    const operation = `CONSUMER.CREATE.${stream}.${this.#name}.${subject}`
+    const config = {
+      name: this.#name,
+      deliver_subject: this.#inbox,
+      deliver_policy: policy,
+      filter_subject: subject,
+      ack_policy: 'none',
+      max_deliver: 1,
+      replay_policy: 'instant',
+      flow_control: true,
+      idle_heartbeat: heartbeatMs * 1_000_000,
+      inactive_threshold: 10_000_000_000,
+      mem_storage: true,
+      num_replicas: 1,
+    }
+    const js = {...this.#js, timeoutMs}
+    const {error, fields} = await askApi(js, operation, {stream_name: stream, config}, {again: false})
+    if (error?.code === jsCodes.streamMissing) throw new MissingBucketError(this.#bucket)
+    if (error !== undefined) throw unexpectedAnswer(error, `The bucket '${this.#bucket}' cannot be listed`)
+    this.pending = typeof fields['num_pending'] === 'number' ? fields['num_pending'] : 0
   }
 
   #wait(waitMs: number, signal: AbortSignal | undefined): Promise<void> {

@@ -1,7 +1,7 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import {ConnectionError, ServerError} from '../errors.js'
-import {NoRespondersError, parseReply, request} from '../nats/request.js'
+import {NoRespondersError, parseReply, request, type RequestOptions} from '../nats/request.js'
 
 /** The parts of a ConnectSpec that say how JetStream is reached. */
 export interface JetStreamSpec {
@@ -68,11 +68,12 @@ export async function askApi(
   {nc, prefix, timeoutMs}: JetStream,
   operation: string,
   body?: unknown,
+  {again = true}: Pick<RequestOptions, 'again'> = {},
 ): Promise<ApiAnswer> {
   const subject = `${prefix}.${operation}`
   const reply = await request(nc, subject, body === undefined ? '' : JSON.stringify(body), {
     timeoutMs,
-    again: true,
+    again,
   }).catch((error: unknown) => {
     throw error instanceof NoRespondersError ? new NoJetStreamError('server', error) : error
   })

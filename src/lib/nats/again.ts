@@ -1,17 +1,20 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
-/** A request of which nothing is heard for so long may have been lost on the way; milliseconds. */
-const silenceMs = 2000
+export interface RepeatOptions {
+  /** What is silent for so long may have been lost on the way; default two seconds. */
+  readonly silenceMs?: number
+}
 
 /**
- * Runs an attempt, and one more whenever the connection comes back after it was lost or nothing was heard for two
- * seconds: a server that dies takes with it what it was asked, and a group of servers without a leader drops it. The
- * first attempt that ends decides. Only for what may be done twice.
+ * Runs an attempt, and one more whenever the connection comes back after it was lost, or nothing was heard for a while:
+ * a server that dies takes with it what it was asked, and a group of servers without a leader drops it. The first
+ * attempt that ends decides. Only for what may be done twice.
  */
 export function repeatUntilAnswered<T>(
   nc: NatsConnection,
   timeoutMs: number,
   attempt: (leftMs: number) => Promise<T>,
+  {silenceMs = 2000}: RepeatOptions = {},
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs
   return new Promise((resolve, reject) => {

@@ -133,7 +133,7 @@ export function requestFailure(error: unknown, subject: string, timeoutMs: numbe
     if (name === 'PermissionViolationError') {
       return new ConnectionError(`No permission to publish to '${subject}'.`, {details: {subject}, cause: error})
     }
-    if (name === 'ClosedConnectionError' || name === 'DrainingConnectionError' || name === 'ConnectionError') {
+    if (/^(Closed|Draining)?ConnectionError$/.test(name) || /^connection (closed|disconnected)$/.test(message)) {
       return new ConnectionError(`The connection was lost during the request on '${subject}'.`, {
         details: {subject},
         cause: error,
