@@ -1,6 +1,8 @@
+import {setTimeout as sleep} from 'node:timers/promises'
+
 import {codesOf} from './error-codes.js'
 import {isRefusal, reasonOf, tlsFirstWanted, type Tried} from './diagnose.js'
-import {tryHandshake, type Handshake, type HandshakeOptions} from './handshake.js'
+import {tryHandshake, type Handshake} from './handshake.js'
 import type {Attempt, Plan, Usable} from './open-target.js'
 import type {Target} from './target.js'
 
@@ -9,27 +11,24 @@ const greetingMs = 700
 /** What an examination may take when the time is over already. */
 const leastMs = 150
 
-/** Goes through the handshake by hand to learn what a client is hindered by. */
+/** Goes through the handshake by hand to learn what hinders a client. */
 export async function examine(plan: Plan, target: Target): Promise<Attempt | Usable> {
   const end = Math.max(plan.deadline, performance.now() + leastMs)
-  const options = (timeoutMs: number): HandshakeOptions => ({
-    tls: plan.tls,
-    tlsFirst: plan.tlsFirst,
-    login: plan.login,
-    timeoutMs,
-  })
-  const left = end - performance.now()
-  const first = await tryHandshake(
-    target,
-    options(plan.tlsFirst ? left : Math.min(left, Math.max(greetingMs, 0.5 * left))),
-  )
+  const attempt = (tlsFirst: boolean): Promise<Handshake> =>
+    tryHandshake(target, {
+      tls: plan.tls,
+      tlsFirst,
+      login: plan.login,
+      timeoutMs: Math.max(leastMs, end - performance.now()),
+    })
+  const asPlanned = attempt(plan.tlsFirst)
+  const soon = await Promise.race([asPlanned, sleep(greetingMs, undefined, {ref: false})])
+  const isMute = soon === undefined || (soon.step === 'greeting' && soon.got !== 'other')
+  if (isMute && !plan.tlsFirst && speaksTls(await attempt(true))) return {kind: 'failed', reason: tlsFirstWanted()}
+  const handshake = await asPlanned
   const proxy = plan.proxyFailure(target)
   if (proxy !== undefined) return {kind: 'failed', reason: proxy}
-  if (!plan.tlsFirst && first.step === 'greeting' && first.got !== 'other') {
-    const second = await tryHandshake(target, {...options(Math.max(leastMs, end - performance.now())), tlsFirst: true})
-    if (speaksTls(second)) return {kind: 'failed', reason: tlsFirstWanted()}
-  }
-  return conclude(first, {
+  return conclude(handshake, {
     target,
     tlsFirst: plan.tlsFirst,
     clientCertificate: plan.tls?.cert !== undefined,
