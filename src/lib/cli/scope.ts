@@ -47,7 +47,7 @@ const localLine = /^lattice (?:up|down|status|completion|context (?!check)|claim
  */
 export function inScope(line: string, typed: TypedScope): string {
   if (!line.startsWith('lattice ') || localLine.test(line)) return line
-  const words = new Set(line.split(' '))
+  const words = new Set(line.split(' ').map((word) => word.replace(/=.*/, '')))
   const missing = Object.entries(scopeFlags).flatMap(([flag, letter]) => {
     const value = typed[flag as ScopeFlag]
     const there = words.has(`--${flag}`) || (letter !== undefined && words.has(letter))

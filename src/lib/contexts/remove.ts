@@ -1,6 +1,6 @@
 import {rm} from 'node:fs/promises'
 
-import {UnsafeError, UsageError} from '../errors.js'
+import {NotFoundError, UnsafeError, UsageError} from '../errors.js'
 import {
   contextExists,
   listContexts,
@@ -9,7 +9,7 @@ import {
   selectContext,
   selectedContext,
 } from '../nats/context-files.js'
-import {clusterSeedFile} from './save.js'
+import {isImportedSeed} from './save.js'
 
 export interface RemoveOptions {
   /** Context to select instead. */
@@ -36,14 +36,22 @@ export interface ContextRemoval {
  */
 export async function dropContext(name: string, {select, dryRun, agree}: RemoveOptions): Promise<ContextRemoval> {
   if (select === name) throw new UsageError(`The context '${name}' cannot be removed and selected.`)
-  if (select !== undefined) await readContext(select)
+  if (select !== undefined && !contextExists(select)) {
+    throw new NotFoundError(`No context '${select}'.`, {suggestions: ['lattice context ls'], details: {context: select}})
+  }
   const selected = await selectedContext()
   const there = contextExists(name)
   const others = (await listContexts()).filter((other) => other !== name)
   if (there && selected === name && select === undefined && others.length > 0) throw new SelectedError(name, others)
-  const related = await contextsBut(name, others)
+  const related = await contextsBut(others)
   if (there && (await isProtected(name)) && !dryRun) await agree(name)
-  if (!dryRun) await remove(name, {select, seedIsShared: related.some(({lattice}) => usesSeedOf(name, lattice))})
+  if (!dryRun) {
+    const seed = there ? await importedSeed(name) : undefined
+    if (select !== undefined) await selectContext(select)
+    await removeContext(name)
+    const shared = related.some(({lattice}) => lattice.clusterSeedFile === seed)
+    if (seed !== undefined && !shared) await rm(seed, {force: true})
+  }
   const now = select ?? (selected === name ? undefined : selected)
   return {
     context: name,
@@ -63,21 +71,12 @@ class SelectedError extends UnsafeError {
   }
 }
 
-async function remove(
-  name: string,
-  {select, seedIsShared}: {readonly select: string | undefined; readonly seedIsShared: boolean},
-): Promise<void> {
-  if (select !== undefined) await selectContext(select)
-  await removeContext(name)
-  if (!seedIsShared) await rm(clusterSeedFile(name), {force: true})
-}
-
 type Related = Pick<Awaited<ReturnType<typeof readContext>>, 'name' | 'lattice'>
 
 /** The others, as far as they can be read: a broken file must not keep a context from being removed. */
-async function contextsBut(name: string, others: readonly string[]): Promise<Related[]> {
+async function contextsBut(others: readonly string[]): Promise<Related[]> {
   const read = await Promise.allSettled(others.map((other) => readContext(other)))
-  return read.flatMap((result) => (result.status === 'fulfilled' && result.value.name !== name ? [result.value] : []))
+  return read.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
 }
 
 async function isProtected(name: string): Promise<boolean> {
@@ -87,6 +86,11 @@ async function isProtected(name: string): Promise<boolean> {
   )
 }
 
-function usesSeedOf(name: string, lattice: Related['lattice']): boolean {
-  return lattice.clusterSeedFile === clusterSeedFile(name)
+/** The cluster seed that an import wrote into a file of ours; undefined when the context has another or none. */
+async function importedSeed(name: string): Promise<string | undefined> {
+  const file = await readContext(name).then(
+    ({lattice}) => lattice.clusterSeedFile,
+    () => undefined,
+  )
+  return file !== undefined && isImportedSeed(file) ? file : undefined
 }

@@ -1,5 +1,5 @@
 import {existsSync} from 'node:fs'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 
 import {ConflictError} from '../errors.js'
 import {expandPath} from '../files/expand.js'
@@ -69,9 +69,17 @@ export async function save({draft, state}: SavePlan): Promise<void> {
   await writeContext(name, fields, latticeFields(draft), {replace: true})
 }
 
-/** Where the cluster seed of an imported context lies. */
-export function clusterSeedFile(name: string): string {
-  return join(configDir(), 'lattice', 'keys', 'clusters', `${encodeURIComponent(name)}.nk`)
+/** True for a file that an import wrote a cluster seed into. */
+export function isImportedSeed(file: string): boolean {
+  return dirname(file) === seedsFolder()
+}
+
+function clusterSeedFile(name: string): string {
+  return join(seedsFolder(), `${encodeURIComponent(name)}.nk`)
+}
+
+function seedsFolder(): string {
+  return join(configDir(), 'lattice', 'keys', 'clusters')
 }
 
 /** Names of files that a draft needs and that are not there, a clause each. */

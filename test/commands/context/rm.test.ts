@@ -1,10 +1,13 @@
-import {readdir} from 'node:fs/promises'
+import {readdir, readFile} from 'node:fs/promises'
 
 import {expect, test} from 'vitest'
 
+import ContextAdd from '../../../src/commands/context/add.js'
+import ContextImport from '../../../src/commands/context/import.js'
 import ContextLs from '../../../src/commands/context/ls.js'
 import ContextRm from '../../../src/commands/context/rm.js'
 import ContextUse from '../../../src/commands/context/use.js'
+import {createKey} from '../../../src/lib/keys/nkey.js'
 import {useConfigHome} from '../../support/config-home.js'
 
 const home = useConfigHome()
@@ -64,6 +67,17 @@ test('contexts whose system user goes with it are named, and a broken file can b
   expect(removed.stderr).toBe("Warning: Context 'a' takes its system user from 'a-sys'.\n")
   await home.write('config/nats/context/broken.json', '{"password": "hunter2')
   expect(await home.run(ContextRm, 'broken')).toMatchObject({exitCode: 0, stderr: ''})
+})
+
+test('the cluster seed that an import wrote goes with the last context that needs it', async () => {
+  await home.write('.wash/contexts/a.json', {cluster_seed: createKey('C').seed})
+  expect(await home.run(ContextImport, '--from', 'wash')).toMatchObject({exitCode: 0})
+  const {clusterSeedFile} = await home.json('config/lattice/contexts/a.json')
+  await home.run(ContextAdd, 'b', '--effective', '--context', 'a')
+  await home.run(ContextRm, 'a', '--select', 'b')
+  expect(await readFile(String(clusterSeedFile), 'utf8')).toMatch(/^SC/)
+  await home.run(ContextRm, 'b')
+  await expect(readFile(String(clusterSeedFile))).rejects.toThrow('ENOENT')
 })
 
 test.each(['../a', '.a', 'a/b', ''])('%j is not a context name', async (name) => {

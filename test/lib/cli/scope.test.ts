@@ -7,6 +7,7 @@ const typed = {context: 'lattice-try', lattice: 'blue'}
 test.each([
   ['lattice stop echo@1.0.0', typed, 'lattice stop echo@1.0.0 --context lattice-try --lattice blue'],
   ['lattice route ls --context other', typed, 'lattice route ls --context other --lattice blue'],
+  ['lattice route ls --context=other', typed, 'lattice route ls --context=other --lattice blue'],
   ['lattice claims ls -l red', typed, 'lattice claims ls -l red --context lattice-try'],
   [
     'lattice stop echo',
