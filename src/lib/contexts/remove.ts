@@ -37,7 +37,10 @@ export interface ContextRemoval {
 export async function dropContext(name: string, {select, dryRun, agree}: RemoveOptions): Promise<ContextRemoval> {
   if (select === name) throw new UsageError(`The context '${name}' cannot be removed and selected.`)
   if (select !== undefined && !contextExists(select)) {
-    throw new NotFoundError(`No context '${select}'.`, {suggestions: ['lattice context ls'], details: {context: select}})
+    throw new NotFoundError(`No context '${select}'.`, {
+      suggestions: ['lattice context ls'],
+      details: {context: select},
+    })
   }
   const selected = await selectedContext()
   const there = contextExists(name)
