@@ -73,8 +73,10 @@ export async function authenticator(spec: CredentialSpec): Promise<Authenticator
       return () => ({auth_token: token})
     }
     case 'jwt': {
-      const jwt = await readLiteral(credentials.jwt, 'user token', spec)
-      const seed = credentials.seed === undefined ? undefined : await readLiteral(credentials.seed, 'user seed', spec)
+      const [jwt, seed] = await Promise.all([
+        readLiteral(credentials.jwt, 'user token', spec),
+        credentials.seed === undefined ? undefined : readLiteral(credentials.seed, 'user seed', spec),
+      ])
       const key = seed === undefined ? undefined : seedOf(seed, '', {purpose: 'user seed', kind: 'U'})
       return (nonce) => ({jwt, ...(key === undefined ? {} : {sig: signNonce(key, nonce)})})
     }

@@ -132,9 +132,13 @@ async function readText(file: FileHandle): Promise<string | undefined> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** Secrets get where paths belong when a variable holds a file's text in place of its name. */
-function looksSecret(path: string): boolean {
-  return /[\n\r]|-----BEGIN|S[A-Z][A-Z2-7]{56}|eyJ[\w-]{8,}\./.test(path)
+/**
+ * True for what must not be shown as a path or a name: secrets get there when a variable holds a file's text in place
+ * of its path. Public keys stand in the names of key files.
+ */
+export function looksSecret(text: string): boolean {
+  if (/[\n\r]|-----BEGIN|eyJ[\w-]{8,}/.test(text)) return true
+  return [...text.matchAll(/[A-Z2-7]{40,}/g)].some(([run]) => !/^[ACMNOUV][A-Z2-7]{55}$/.test(run))
 }
 
 /** The code says enough; the error's own text would show what variables hold. */

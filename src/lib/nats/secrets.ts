@@ -1,5 +1,5 @@
 import {ConnectionError} from '../errors.js'
-import {pathScheme, readSecretFile, type FileRules} from './secret-files.js'
+import {looksSecret, pathScheme, readSecretFile, SecretAsPathError, type FileRules} from './secret-files.js'
 
 /** How a value is to be read that may be a reference. */
 export interface ReferenceRules extends FileRules {
@@ -35,6 +35,7 @@ export async function readSecret(value: string, rules: ReferenceRules): Promise<
 }
 
 function resolveScheme(scheme: string, value: string, rules: ReferenceRules): Promise<Secret> | Secret {
+  if (scheme !== 'data' && looksSecret(value)) throw new SecretAsPathError(rules)
   switch (scheme) {
     case 'file':
       return readSecretFile(value, rules)
@@ -75,10 +76,10 @@ function readVariable(name: string, {purpose}: ReferenceRules): string {
   const value = process.env[name]
   if (value) return value
   throw new ConnectionError(
-    name === ''
+    !/^[A-Za-z_]\w*$/.test(name)
       ? `The reference of the ${purpose} names no variable.`
       : `The variable '${name}' that holds the ${purpose} is ${value === undefined ? 'not set' : 'empty'}.`,
-    {suggestions: ['env://NAME'], details: {variable: name}},
+    {suggestions: ['env://NAME']},
   )
 }
 

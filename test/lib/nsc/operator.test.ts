@@ -13,7 +13,7 @@ import {
   listNscUsers,
   openNscOperator,
 } from '../../../src/lib/nsc/operator.js'
-import {findReferencedCreds} from '../../../src/lib/nsc/reference.js'
+import {findReferencedCreds, findReferencedServers} from '../../../src/lib/nsc/reference.js'
 import {writeNscStore, type NscStore, type NscStoreOptions} from '../../support/nsc-store.js'
 import {tempFolder, type TempFolder} from '../../support/temp.js'
 
@@ -177,7 +177,12 @@ describe('accounts and users', () => {
   })
 
   test('a reference leads to the creds file without the program', async () => {
-    const {user} = await newPlace()
+    const {user} = await newPlace({serviceUrls: ['nats://one:4222']})
+    for (const reference of ['nsc://OPS', 'ops/APP/app', 'nsc://OPS/APP/app?names']) {
+      expect(await findReferencedServers(reference)).toEqual(['nats://one:4222'])
+    }
+    expect(await findReferencedServers('nsc://nope/APP/app')).toEqual([])
+    expect(await findReferencedCreds('nsc://OPS/APP/app?store=/elsewhere')).toBeUndefined()
     expect(await findReferencedCreds('nsc://OPS/APP/app')).toBe(user.credsFile)
     expect(await findReferencedCreds('nsc://ops/app/APP')).toBe(user.credsFile)
     for (const other of [
