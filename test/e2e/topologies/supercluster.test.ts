@@ -1,0 +1,62 @@
+import {afterAll, beforeAll, expect, test} from 'vitest'
+
+import {openWire} from '../../support/breakable-wire.js'
+import type {Failure} from '../../support/cli.js'
+import {startHost, type TestHost} from '../../support/host.js'
+import {echoModule} from '../../support/story.js'
+import {startTopology, superclusterOf, type Topology} from '../../support/topology.js'
+
+const names = ['east-0', 'west-0']
+const httpRequest = JSON.stringify({method: 'GET', path: '/', queryString: '', header: {}, body: ''})
+
+let world: Topology
+let host: TestHost
+
+beforeAll(async () => {
+  world = await startTopology(await superclusterOf(['east', 'west'], 1))
+  host = await startHost({server: world.server('east-0'), lattice: 'default'})
+})
+
+afterAll(async () => {
+  await host[Symbol.asyncDispose]()
+  await world[Symbol.asyncDispose]()
+})
+
+test('records of the other cluster are read and written as if they were here', async () => {
+  const {ok} = world.cli
+  await ok('cache', 'put', 'key', 'owner', '"shop"', '--context', 'east-0')
+  const put = await ok('cache', 'put', 'key', 'owner', '"store"', '--context', 'west-0')
+  expect(put).toMatchObject({changed: true, previous: {value: 'shop'}})
+  const entries = await Promise.all(names.map((name) => ok('cache', 'get', 'key', 'owner', '--context', name)))
+  expect(entries.map(({value}) => value)).toEqual(['store', 'store'])
+})
+
+test('hosts and actors of the other cluster are used, and a route is live in both', async () => {
+  const {ok} = world.cli
+  await ok('start', echoModule('1.0.0'), '--context', 'west-0')
+  await ok('start', echoModule('2.0.0'), '--dark', '--context', 'west-0')
+  const lists = await Promise.all(names.map((name) => ok<{hosts: {id: string}[]}>('host', 'ls', '--context', name)))
+  expect(lists.map(({hosts}) => hosts.map(({id}) => id))).toEqual([[host.id], [host.id]])
+
+  const route = await ok<{servers: {applied: number; stored: number}}>('route', 'ab', '0/100', '--context', 'east-0')
+  expect(route).toMatchObject({servers: {applied: 2, stored: 0, total: 2, names}})
+  const call = ['call', 'echo', 'HttpServer.HandleRequest', httpRequest]
+  const answers = await Promise.all(names.map((name) => ok(...call, '--context', name)))
+  for (const {result} of answers) expect(JSON.stringify(result)).toContain('2.0.0')
+})
+
+// Last: the cluster does not come back.
+test('when a whole cluster dies under a command, the other one ends it, and a change names what is missing', async () => {
+  await using wire = await openWire(world.server('west-0').port)
+  wire.breakAt('.ping.hosts', 'request', () => world.server('west-0').kill())
+  const servers = `${wire.url},${world.server('east-0').url}`
+  const ended = await world.cli.run('host', 'ls', '--json', '--context', 'west-0', '--server', servers)
+  expect(ended).toMatchObject({exitCode: 0, stderr: ''})
+  expect(wire.broken).toBe(true)
+  expect(ended.json()).toMatchObject({hosts: [{id: host.id}]})
+
+  const change = await world.cli.run('route', 'ab', '50/50', '--json', '--context', 'east-0', '--timeout', '2s')
+  const {message} = (change.json() as Failure).error
+  expect(message).toContain('west-0 (it does not answer)')
+  expect(change.exitCode).toBe(8)
+})
