@@ -16,6 +16,8 @@ export interface AbilityQuestion {
   /** Buckets that are known not to be there. */
   readonly absent: ReadonlySet<string>
   readonly grantee: Grantee
+  /** Says why an ability is not wanted. */
+  readonly whyNot: (ability: Ability) => string
 }
 
 /** Compares what each ability publishes and subscribes to with what the user may. */
@@ -35,7 +37,7 @@ export function checkAbilities(question: AbilityQuestion): {answers: Answer[]; n
 function judge(ability: Ability, question: AbilityQuestion): Answer {
   const {wanted, scope, permissions, absent, grantee} = question
   const level = wanted[ability]
-  if (level === 'none') return {check: ability, state: 'notNeeded', detail: reasonsNot[ability]}
+  if (level === 'none') return {check: ability, state: 'notNeeded', detail: question.whyNot(ability)}
   const needs = neededFor(needsOf(ability, scope), {level, absent})
   const known = permissions ?? (question.inboxWorks ? undefined : noInbox(scope))
   if (known === undefined) return unknown(ability, question)
@@ -43,14 +45,8 @@ function judge(ability: Ability, question: AbilityQuestion): Answer {
   const all = `${countOf(needs.length, 'subject')}${level === 'read' ? ' for looking on' : ''}`
   if (lacks.length === 0) return {check: ability, state: 'ok', detail: `may use all ${all}`}
   const detail = `may not use ${lacks.length} of ${all}`
-  return {check: ability, state: 'missing', detail, lacks, fix: fixOf(lacks, grantee)}
-}
-
-const reasonsNot: Readonly<Record<Ability, string>> = {
-  cache: 'records are not wanted',
-  control: 'hosts are not wanted',
-  calls: 'calls are not wanted, or no cluster seed is set',
-  routes: 'routes are not wanted, or neither system credentials nor an operator key are set',
+  const state = lacks.some(({optional}) => optional === undefined) ? 'missing' : 'warning'
+  return {check: ability, state, detail, lacks, fix: fixOf(lacks, grantee)}
 }
 
 /** Where nobody tells the permissions, one is known all the same. */

@@ -2,6 +2,7 @@ import type {NatsConnection} from '@nats-io/transport-node'
 
 import {jetStream} from '../cache/jetstream.js'
 import type {Clock} from '../clock.js'
+import {ConnectionError} from '../errors.js'
 import {userToken} from '../nats/creds.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {checkAbilities} from './ability.js'
@@ -18,7 +19,7 @@ import {checkStorage} from './storage.js'
 import {refusal} from './subjects.js'
 import {checkSystem} from './system.js'
 import {askUser, readUserToken, type TokenFacts, type ToldUser} from './user.js'
-import {wantedOf, type Wanted, type Wishes} from './wanted.js'
+import {wantedOf, whyNotWanted, type Wanted, type Wishes} from './wanted.js'
 import {inboxPrefixOf, mayUseInbox} from './wire.js'
 
 export interface CheckOptions extends Wishes {
@@ -49,18 +50,17 @@ export async function checkConnection(
   options: CheckOptions,
 ): Promise<CheckReport> {
   const started = options.clock.now()
-  const session = await openSession(nc, spec, options)
+  const [session, rttMs] = await orTooSlow(openSession(nc, spec, options), spec, options)
   const {wanted, told, token} = session
-  const rtt = session.inboxWorks || nc.info !== undefined ? await measure(nc) : undefined
-  const server = checkServer({nc, spec, clock: options.clock, rttMs: rtt, clockOffsetMs: offsetOf(told, started)})
+  const server = checkServer({nc, spec, clock: options.clock, rttMs, clockOffsetMs: offsetOf(told, started)})
   const identity = checkIdentity({told, token, now: told?.now ?? options.clock.now()})
   const parts = await Promise.all([
-    inTime(session, 'jetstream', () => checkStorage({...storageOf(session), wanted})),
-    inTime(session, 'hosts', () => checkHosts({nc, spec: hurried(session), wanted, mayPublish: mayPublish(session)})),
-    inTime(session, 'system', () =>
-      checkSystem({spec: hurried(session), clock: options.clock, level: wanted.routes, account: accountOf(session)}),
+    inTime(session, ['jetstream'], () => checkStorage({...storageOf(session), wanted})),
+    inTime(session, ['hosts'], () => checkHosts({nc, spec: hurried(session), wanted, mayPublish: mayPublish(session)})),
+    inTime(session, ['system', 'operatorKey'], (signal) =>
+      checkSystem({...systemOf(session), clock: options.clock, signal}),
     ),
-    inTime(session, 'clusterSeed', () => checkClusterSeed(spec, wanted)),
+    inTime(session, ['clusterSeed'], () => checkClusterSeed(spec, wanted)),
   ])
   const found: Found[] = [server, identity, ...parts]
   const facts = Object.assign({buckets: []}, ...found.map((part) => part.facts)) as Facts
@@ -69,6 +69,7 @@ export async function checkConnection(
     ...{scope: scopeOf(session), wanted, permissions: session.permissions, inboxWorks: session.inboxWorks, absent},
     serverTells: !isTooOld(facts.server.version),
     grantee: granteeOf(session),
+    whyNot: (ability) => whyNotWanted(ability, options),
   })
   const checks = inOrder([...found.flatMap(({answers}) => answers), ...abilities.answers])
   return {
@@ -81,53 +82,73 @@ export async function checkConnection(
   }
 }
 
-async function openSession(nc: NatsConnection, spec: ConnectSpec, options: CheckOptions): Promise<Session> {
+async function openSession(
+  nc: NatsConnection,
+  spec: ConnectSpec,
+  options: CheckOptions,
+): Promise<[Session, rttMs: number]> {
   const wanted = wantedOf(spec, options)
   const inboxWorks = await mayUseInbox(nc)
   const [told, token] = await Promise.all([
-    inboxWorks ? askUser(nc, Math.min(leftMs(options), spec.timeoutMs / 2)) : undefined,
+    inboxWorks ? askUser(nc, Math.round(leftMs(options) / 2)) : undefined,
     // It was good enough to connect with.
     userToken(spec).then(readUserToken, () => undefined),
   ])
-  return {nc, spec, wanted, options, inboxWorks, told, token, permissions: told?.permissions ?? token?.permissions}
+  const permissions = told?.permissions ?? token?.permissions
+  return [{nc, spec, wanted, options, inboxWorks, told, token, permissions}, await measure(nc)]
+}
+
+/** A server that takes a connection and then says nothing is as good as none. */
+async function orTooSlow<T>(promise: Promise<T>, {timeoutMs}: ConnectSpec, options: CheckOptions): Promise<T> {
+  const late = AbortSignal.timeout(leftMs(options))
+  promise.catch(() => undefined)
+  return Promise.race([
+    promise,
+    new Promise<never>((_resolve, reject) => {
+      const failure = new ConnectionError(`The server does not answer within ${timeoutMs} ms.`, {
+        suggestions: ['--timeout 20s'],
+      })
+      late.addEventListener('abort', () => reject(failure), {once: true})
+    }),
+  ])
 }
 
 /** Answers in time or not at all; what could not be asked for want of an inbox is unknown. */
-async function inTime(session: Session, check: Question, find: () => Promise<Found>): Promise<Found> {
-  const {inboxWorks, options} = session
-  if (!inboxWorks && (check === 'jetstream' || check === 'hosts')) {
+async function inTime(
+  session: Session,
+  checks: readonly Question[],
+  find: (signal: AbortSignal) => Promise<Found>,
+): Promise<Found> {
+  const [check] = checks
+  if (!session.inboxWorks && (check === 'jetstream' || check === 'hosts')) {
     return {answers: [{check, state: 'unknown', detail: 'no answer can come: the user may not subscribe to its inbox'}]}
   }
-  const late: Answer = {
-    check,
-    state: 'missing',
-    detail: `no answer within ${session.spec.timeoutMs} ms`,
-    fix: ['--timeout 20s'],
-  }
-  let timer: NodeJS.Timeout | undefined
-  const givingUp = new Promise<Found>((resolve) => {
-    timer = setTimeout(() => resolve({answers: [late]}), leftMs(options))
+  const signal = AbortSignal.timeout(leftMs(session.options))
+  const late = new Promise<Found>((resolve) => {
+    const detail = `no answer within ${session.spec.timeoutMs} ms`
+    const answers = checks.map((check): Answer => ({check, state: 'missing', detail, fix: ['--timeout 20s']}))
+    signal.addEventListener('abort', () => resolve({answers}), {once: true})
   })
-  try {
-    return await Promise.race([find().catch((error: unknown) => ({answers: [failed(check, error)]})), givingUp])
-  } finally {
-    clearTimeout(timer)
-  }
+  return Promise.race([find(signal).catch((error: unknown) => ({answers: [failed(check!, error)]})), late])
 }
 
 function leftMs({deadline}: CheckOptions): number {
-  return Math.max(100, deadline - performance.now())
+  return Math.max(100, Math.round(deadline - performance.now()))
 }
 
 /** The spec for what is opened now, with the time that is left. */
 function hurried({spec, options}: Session): ConnectSpec {
-  const left = Math.round(leftMs(options))
+  const left = leftMs(options)
   return {...spec, timeoutMs: left, connectTimeoutMs: Math.min(left, spec.connectTimeoutMs)}
 }
 
 function storageOf(session: Session): Omit<Parameters<typeof checkStorage>[0], 'wanted'> {
   const {nc, spec} = session
   return {js: jetStream(nc, hurried(session)), lattice: spec.lattice, mayPublish: mayPublish(session)}
+}
+
+function systemOf(session: Session): Pick<Parameters<typeof checkSystem>[0], 'spec' | 'level' | 'account'> {
+  return {spec: hurried(session), level: session.wanted.routes, account: accountOf(session)}
 }
 
 function mayPublish({permissions}: Session): (subject: string) => boolean {
@@ -155,10 +176,14 @@ function granteeOf({told, token}: Session): Grantee {
 }
 
 /** The best of three: the first one may wait for whatever came before. */
-async function measure(nc: NatsConnection): Promise<number | undefined> {
-  const times: number[] = []
-  for (let round = 0; round < 3; round++) times.push(await nc.rtt())
-  return Math.min(...times)
+async function measure(nc: NatsConnection): Promise<number> {
+  let best = Infinity
+  for (let round = 0; round < 3; round++) {
+    const sent = performance.now()
+    await nc.flush()
+    best = Math.min(best, performance.now() - sent)
+  }
+  return best
 }
 
 function offsetOf(told: ToldUser | undefined, started: number): number | undefined {

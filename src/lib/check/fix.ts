@@ -35,7 +35,12 @@ function nscLines(lacks: readonly Lack[], {user = 'USER', account = 'ACCOUNT', s
   })
   const edit = ['nsc', ...what, ...flags].map(shellWord).join(' ')
   return scopedBy === undefined
-    ? [edit, ['nsc', 'generate', 'creds', '--account', account, '--name', user].map(shellWord).join(' ')]
+    ? [
+        edit,
+        ['nsc', 'generate', 'creds', '--account', account, '--name', user, '--output-file', 'FILE']
+          .map(shellWord)
+          .join(' '),
+      ]
     : [edit, ['nsc', 'push', '--account', account].map(shellWord).join(' ')]
 }
 

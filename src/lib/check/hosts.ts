@@ -19,7 +19,7 @@ export interface HostsQuestion {
 export async function checkHosts({nc, spec, wanted, mayPublish}: HostsQuestion): Promise<Found> {
   const {lattice, dialect, timeoutMs} = spec
   if (wanted.control === 'none' && wanted.calls === 'none' && wanted.routes === 'none') {
-    return {answers: [{check: 'hosts', state: 'notNeeded', detail: 'records are there without them'}]}
+    return {answers: [{check: 'hosts', state: 'notNeeded', detail: 'nothing that is wanted uses them'}]}
   }
   const asked = [
     ...(dialect === 'v1' ? [] : [controlSubjects(lattice).ping]),

@@ -84,9 +84,9 @@ export function judgeAccount(
 ): Answer {
   const {domain, storage, streams, consumers} = facts
   const detail = [
-    domain === undefined ? 'no domain' : `domain '${domain}'`,
     `${formatUsage(streams, String)} streams`,
-    `${formatUsage(storage, sizeOf)} of files`,
+    `${formatUsage(storage, sizeOf)} in files`,
+    domain === undefined ? 'no domain' : `domain '${domain}'`,
   ].join(', ')
   const answer = (state: Answer['state'], trouble: string, fix: readonly string[]): Answer => ({
     check: 'jetstream',

@@ -15,6 +15,8 @@ export interface Lack {
   readonly subject: string
   readonly purpose: string
   readonly reason: Refusal['kind']
+  /** True when lattice does without it, only worse. */
+  readonly optional?: true
   /** The part of the subject that is denied, where it is not all. */
   readonly denied?: string
 }
@@ -44,9 +46,18 @@ export function lacking(needs: readonly Need[], permissions: Permissions): Lack[
       .map((subject) => refusal(subject, permissions[need.direction]))
       .find((found) => found !== undefined)
     if (refused === undefined) return []
-    const {direction, subject, purpose} = need
+    const {direction, subject, purpose, optional} = need
     const part = refused.kind === 'denied' && direction === 'publish' && refused.extent === 'part'
-    return [{direction, subject, purpose, reason: refused.kind, ...(part ? {denied: refused.subject} : {})}]
+    return [
+      {
+        direction,
+        subject,
+        purpose,
+        reason: refused.kind,
+        ...(optional === undefined ? {} : {optional}),
+        ...(part ? {denied: refused.subject} : {}),
+      },
+    ]
   })
 }
 

@@ -50,7 +50,7 @@ export interface Facts {
     readonly name: string
     readonly version: string
     readonly cluster?: string
-    readonly rttMs?: number
+    readonly rttMs: number
     readonly tls?: {readonly protocol?: string; readonly certificateExpires?: string}
     /** Server time minus ours. */
     readonly clockOffsetMs?: number

@@ -26,6 +26,8 @@ export interface SystemQuestion {
   readonly level: Level
   /** The user's account, as the server or the token names it. */
   readonly account: string | undefined
+  /** Nobody waits any longer for what has not come by then. */
+  readonly signal: AbortSignal
 }
 
 /** Looks whether the servers answer the system account, and whether they trust the operator key. */
@@ -51,8 +53,11 @@ export async function checkSystem(question: SystemQuestion): Promise<Found> {
 async function askServers(question: SystemQuestion, key: Promise<KeyFound>): Promise<Found> {
   try {
     await using system = await SystemClient.open(question.spec)
+    const {connection} = system
+    // Requests that are under way end with their connection.
+    question.signal.addEventListener('abort', () => void connection.close(), {once: true})
     const servers = await system.servers()
-    const lacks = await lackingOf(system.connection, question)
+    const lacks = await lackingOf(connection, question)
     const facts = lacks.some(({subject}) => /\.(VARZ|ROUTEZ|GATEWAYZ)$/.test(subject))
       ? undefined
       : await readFacts({system, clock: question.clock})

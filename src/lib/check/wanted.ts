@@ -39,3 +39,10 @@ export function wantsJetStream({cache, control, routes}: Wanted): boolean {
   // A stop looks whether its version has traffic, and routes are records.
   return cache !== 'none' || routes !== 'none' || control === 'write'
 }
+
+/** Why an ability is not wanted, in a few words. */
+export function whyNotWanted(ability: Ability, {named, readOnly}: Wishes): string {
+  if (named !== undefined && !named.includes(ability)) return 'it was not asked for'
+  if (ability === 'calls') return readOnly === true ? 'a call may change something' : 'no cluster seed is set'
+  return 'neither system credentials nor an operator key are set'
+}
