@@ -74,7 +74,10 @@ async function serve(socket: Socket, options: SocksProxyOptions, dial: Dial): Pr
   const host = kind === 3 ? await readText(read) : [...(await read(4))].join('.')
   const port = (await read(2)).readUInt16BE()
   const answer = (code: number): void => void socket.write(Buffer.from([5, code, 0, 1, 0, 0, 0, 0, 0, 0]))
-  if (reject !== undefined) return answer(reject)
+  if (reject !== undefined) {
+    answer(reject)
+    return
+  }
   const far = dial(host, port)
   await once(far, 'connect').catch((error: unknown) => {
     answer((error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 5 : 4)

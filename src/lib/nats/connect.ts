@@ -71,7 +71,6 @@ async function planOf(
       ...(reconnect === 'forever' ? serviceOptions : commandOptions),
       ...(relay === undefined ? {} : {ignoreClusterUpdates: true}),
       ...(spec.inboxPrefix === undefined ? {} : {inboxPrefix: spec.inboxPrefix}),
-      ...(login === undefined ? {} : {authenticator: login}),
     },
     login,
     tls,

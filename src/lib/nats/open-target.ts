@@ -26,7 +26,11 @@ export interface Plan {
 /** How an attempt ended; who is refused gets to know why only when no other server is left. */
 export type Attempt =
   | {readonly kind: 'open'; readonly connection: NatsConnection}
-  | {readonly kind: 'refused'; readonly challenges?: boolean}
+  | {
+      readonly kind: 'refused'
+      /** False when the server sent nothing to sign, so that it knows no keys. */
+      readonly challenges: boolean
+    }
   | {readonly kind: 'failed'; readonly reason: ConnectReason; readonly cause?: unknown}
 
 /** Somebody who went through the handshake found nothing wrong. */
@@ -84,12 +88,19 @@ async function dialAgain(
 async function dial(plan: Plan, target: Target, tls: Partial<ConnectionOptions>): Promise<Dialled> {
   // The client tries all addresses of a name one after the other, and a dead one must not take the time of the others.
   const share = target.via === undefined && isIP(target.host) === 0 ? 0.4 : 1
+  const {login} = plan
+  let challenges = false
+  const authenticator: Authenticator = (nonce) => {
+    challenges = Boolean(nonce)
+    return login?.(nonce)
+  }
   try {
     const timeout = Math.max(1, share * left(plan))
-    const connection = await connect({...plan.options, ...tls, servers: [dialAddress(target)], timeout})
+    const servers = [dialAddress(target)]
+    const connection = await connect({...plan.options, ...tls, servers, timeout, authenticator})
     return {kind: 'open', connection}
   } catch (error) {
-    return (error as Error).name === 'AuthorizationError' ? {kind: 'refused'} : {kind: 'error', error}
+    return (error as Error).name === 'AuthorizationError' ? {kind: 'refused', challenges} : {kind: 'error', error}
   }
 }
 

@@ -10,8 +10,8 @@ import type {ConnectSpec} from './spec.js'
 export interface Refusal {
   readonly spec: ConnectSpec
   readonly login: Authenticator | undefined
-  /** False when the server sent nothing to sign, so that it knows no keys; undefined when nobody looked. */
-  readonly challenges: boolean | undefined
+  /** False when the server sent nothing to sign, so that it knows no keys. */
+  readonly challenges: boolean
   /** Longest wait for what the system account knows; 0 asks nobody. */
   readonly timeoutMs: number
 }
@@ -32,7 +32,7 @@ export async function explainRefusal({spec, login, challenges, timeoutMs}: Refus
       'lattice context ls',
     )
   }
-  if (challenges === false) {
+  if (!challenges) {
     return reason('no-operator', 'the server knows no keys of users, only passwords and tokens', 'lattice context ls')
   }
   if (shown.jwt === undefined) {
