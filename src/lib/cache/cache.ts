@@ -60,15 +60,19 @@ export class LatticeCache {
 
   /** Every record of a kind, or of all kinds, sorted by kind, then name; empty where no bucket is there yet. */
   async list(kind?: RecordKind): Promise<CacheEntry[]> {
-    const {data, versions, routes} = bucketNames(this.lattice)
+    const {data, versions, config, routes} = bucketNames(this.lattice)
     const wanted = {
       claims: [data, versions],
       link: [data],
       ref: [data],
+      component: [data],
+      config: [config],
       route: [routes],
       key: [data, versions, routes],
-    }[kind ?? 'key']
-    const lists = await Promise.all(wanted.map((bucket) => this.#list(bucket)))
+    }
+    const lists = await Promise.all(
+      (kind === undefined ? [...wanted.key, config] : wanted[kind]).map((bucket) => this.#list(bucket)),
+    )
     return lists
       .flat()
       .map(({entry}) => entry)

@@ -1,7 +1,7 @@
 import {UsageError} from '../errors.js'
 import {isPublicKey} from '../keys/nkey.js'
 import {formatLossless} from '../keys/token.js'
-import {formatRecord, isTypedKind, misplaced, type RecordAddress, type TypedKind} from '../records/registry.js'
+import {formatRecord, misplaced, typedKindOf, type RecordAddress, type TypedKind} from '../records/registry.js'
 import {fromLongForm, isJsonRecord, type JsonRecord} from '../records/universal.js'
 import {decodeValue} from './entry.js'
 
@@ -36,7 +36,8 @@ export function parseFieldEdit(text: string): FieldEdit {
  * given. Throws a UsageError that names the field that does not fit.
  */
 export function composeRecord(address: RecordAddress, {value, set, present}: RecordInput): Uint8Array {
-  if (!isTypedKind(address.kind)) {
+  const kind = typedKindOf(address)
+  if (kind === undefined) {
     if (set.length === 0) return value ?? noValue()
     const base = readObject(value ?? present, address)
     return encode(
@@ -45,13 +46,18 @@ export function composeRecord(address: RecordAddress, {value, set, present}: Rec
   }
   if (value === undefined && set.length === 0) return noValue()
   const base = readObject(value ?? present, address)
-  const plain = address.kind === 'claims' ? fromLongForm(base) : base
-  const edited = set.reduce((record, {path, value: text}) => setField(record, path, text), plain)
-  const text = formatRecord(address.kind, withIdentity(address, edited))
+  const plain = kind === 'claims' ? fromLongForm(base) : base
+  const edited = set.reduce(
+    (record, {path, value: text}) =>
+      setField(record, path, kind === 'component' && path[0] === 'links' ? jsonOrText(text) : text),
+    plain,
+  )
+  const text = formatRecord(kind, withIdentity(address, edited))
   const record = JSON.parse(text) as JsonRecord
   const problem = misplaced(address, record)
   if (problem !== undefined) throw new UsageError(`The record does not fit its key: ${problem}.`)
-  checkFields(address.kind, record)
+  checkName(address)
+  checkFields(kind, record)
   return encode(text)
 }
 
@@ -82,10 +88,20 @@ function withIdentity(address: RecordAddress, record: JsonRecord): JsonRecord {
       return fill(record, {...address.identity, link_name: address.identity?.link_name ?? 'default'})
     case 'ref':
       return fill(record, {oci_url: address.url})
+    case 'component':
+      return {...record, ...linksFrom(address.id, record['links'])}
+    case 'config':
     case 'route':
     case 'key':
       return record
   }
+}
+
+/** Every link of a component leaves that component. */
+function linksFrom(id: string, links: unknown): JsonRecord {
+  return Array.isArray(links)
+    ? {links: links.map((link: unknown) => (isJsonRecord(link) ? fill(link, {source_id: id}) : link))}
+    : {}
 }
 
 function fill(record: JsonRecord, identity: Readonly<Record<string, string>>): JsonRecord {
@@ -103,6 +119,17 @@ const keyFields: Readonly<Record<TypedKind, readonly (readonly [name: string, ki
     ['provider_id', 'V'],
   ],
   ref: [['public_key', 'MV']],
+  component: [],
+  config: [],
+}
+
+/** The name of a component or configuration is a token of subjects: with a dot in it no host could be asked about it. */
+function checkName(address: RecordAddress): void {
+  const name = address.kind === 'component' ? address.id : address.kind === 'config' ? address.name : undefined
+  if (name === undefined || /^[A-Za-z0-9_-]+$/.test(name)) return
+  throw new UsageError(
+    `${JSON.stringify(name)} is not a name of kind ${address.kind}: it may hold letters, digits, - and _ only.`,
+  )
 }
 
 /** Keys must decode and names must be one token: what hosts would refuse or cut. */

@@ -1,10 +1,10 @@
 import {compareVersions, type Version} from '../entity/version.js'
 import {parseLossless} from '../keys/token.js'
 import {
-  isTypedKind,
   misplaced,
   readRecord,
   recordKinds,
+  typedKindOf,
   type RecordAddress,
   type RecordKind,
 } from '../records/registry.js'
@@ -73,7 +73,7 @@ export async function readStoredRecord(
 export function withoutSecrets<T extends {readonly kind: RecordKind; readonly key: string; readonly value: unknown}>(
   entry: T,
 ): T {
-  const wholly = entry.kind === 'key' && isSecretName(entry.key) && entry.value !== ''
+  const wholly = (entry.kind === 'key' || entry.kind === 'config') && isSecretName(entry.key) && entry.value !== ''
   return {...entry, value: wholly ? 'set' : hideSecrets(entry.value)}
 }
 
@@ -130,9 +130,10 @@ interface Checked {
 }
 
 async function checkRecord(address: RecordAddress, value: unknown): Promise<Checked> {
-  if (!isTypedKind(address.kind)) return {}
+  const kind = typedKindOf(address)
+  if (kind === undefined) return {}
   if (!isJsonRecord(value)) return {problem: 'it is not a JSON object'}
-  const read = await readRecord(address.kind, value)
+  const read = await readRecord(kind, value)
   if ('problem' in read) return read
   const problem = misplaced(address, read.record)
   return problem === undefined ? {record: read.record} : {record: read.record, problem}

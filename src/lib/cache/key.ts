@@ -7,18 +7,24 @@ export interface Place {
   readonly key: string
 }
 
-/** Names of a lattice's buckets (wasmcloud-v0 §4.2; versions and routes are ours). */
+/** Names of a lattice's buckets (wasmcloud-v0 §4.2, wasmcloud-v1 §9; versions and routes are ours). */
 export function bucketNames(lattice: string): {
   readonly data: string
   readonly versions: string
+  readonly config: string
   readonly routes: string
 } {
-  return {data: `LATTICEDATA_${lattice}`, versions: `LATTICEVERSIONS_${lattice}`, routes: `LATTICEROUTES_${lattice}`}
+  return {
+    data: `LATTICEDATA_${lattice}`,
+    versions: `LATTICEVERSIONS_${lattice}`,
+    config: `CONFIGDATA_${lattice}`,
+    routes: `LATTICEROUTES_${lattice}`,
+  }
 }
 
 /** Where the record of an address lies in a lattice. */
 export function placeOf(address: RecordAddress, lattice: string): Place {
-  const {data, versions, routes} = bucketNames(lattice)
+  const {data, versions, config, routes} = bucketNames(lattice)
   switch (address.kind) {
     case 'claims':
       return address.version === undefined
@@ -28,6 +34,10 @@ export function placeOf(address: RecordAddress, lattice: string): Place {
       return {bucket: data, key: `LINKDEF_${address.hash}`}
     case 'ref':
       return {bucket: data, key: `REFMAP_${Buffer.from(address.url, 'utf8').toString('base64url')}`}
+    case 'component':
+      return {bucket: data, key: `COMPONENT_${address.id}`}
+    case 'config':
+      return {bucket: config, key: address.name}
     case 'route':
       return {bucket: routes, key: address.key}
     case 'key':
@@ -37,16 +47,8 @@ export function placeOf(address: RecordAddress, lattice: string): Place {
 
 /** The address of what lies at a place: the inverse of placeOf. What no host could have written is of kind `key`. */
 export function addressAt({bucket, key}: Place, lattice: string): RecordAddress {
-  const {data, versions, routes} = bucketNames(lattice)
-  const typed =
-    bucket === data
-      ? dataAddress(key)
-      : bucket === versions
-        ? versionAddress(key)
-        : bucket === routes
-          ? routeAddress(key)
-          : undefined
-  return typed ?? {kind: 'key', key, ...(bucket === data ? {} : {bucket})}
+  const {data} = bucketNames(lattice)
+  return typedAddress({bucket, key}, lattice) ?? {kind: 'key', key, ...(bucket === data ? {} : {bucket})}
 }
 
 /** A record's key as a user types it. */
@@ -58,6 +60,10 @@ export function addressName(address: RecordAddress): string {
       return address.hash
     case 'ref':
       return address.url
+    case 'component':
+      return address.id
+    case 'config':
+      return address.name
     case 'route':
     case 'key':
       return address.key
@@ -67,11 +73,28 @@ export function addressName(address: RecordAddress): string {
 /** Public keys are told by their shape: a wrong checksum is a finding about a record, not another kind of record. */
 const publicKey = /^[A-Z2-7]{56}$/
 
+function typedAddress({bucket, key}: Place, lattice: string): RecordAddress | undefined {
+  const {data, versions, config, routes} = bucketNames(lattice)
+  switch (bucket) {
+    case data:
+      return dataAddress(key)
+    case versions:
+      return versionAddress(key)
+    case config:
+      return {kind: 'config', name: key}
+    case routes:
+      return routeAddress(key)
+    default:
+      return undefined
+  }
+}
+
 function dataAddress(key: string): RecordAddress | undefined {
-  const [, kind, id] = /^(CLAIMS|LINKDEF|REFMAP)_(.+)$/s.exec(key) ?? []
+  const [, kind, id] = /^(CLAIMS|LINKDEF|REFMAP|COMPONENT)_(.+)$/s.exec(key) ?? []
   if (id === undefined) return undefined
   if (kind === 'CLAIMS') return publicKey.test(id) ? {kind: 'claims', publicKey: id} : undefined
   if (kind === 'LINKDEF') return /^[0-9A-F]{64}$/.test(id) ? {kind: 'link', hash: id} : undefined
+  if (kind === 'COMPONENT') return {kind: 'component', id}
   const url = decodeText(id)
   return url === undefined ? undefined : {kind: 'ref', url}
 }

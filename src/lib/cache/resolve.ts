@@ -5,6 +5,7 @@ import {isPublicKey} from '../keys/nkey.js'
 import {builtinHttpserver} from '../records/builtin.js'
 import {linkHash, type LinkIdentity} from '../records/link-hash.js'
 import type {RecordAddress, RecordKind} from '../records/registry.js'
+import {parseBucketKey} from './bucket.js'
 import type {CacheEntry} from './entry.js'
 import {addressAt, bucketNames} from './key.js'
 import {commandLine, type LineScope} from './line.js'
@@ -53,6 +54,10 @@ export async function resolveAddress(
         suggestions: [commandLine(['cache', 'ls', '--kind', 'route'], source.scope), 'lattice route show'],
       })
     }
+    case 'component':
+      return {kind, id: parseBucketKey(text)}
+    case 'config':
+      return {kind, name: parseBucketKey(text)}
     case 'key':
       return {kind, key: text, ...(bucket === undefined ? {} : {bucket})}
   }

@@ -205,9 +205,13 @@ function refuseRoutes(cache: LatticeCache, kind: RecordKind, bucket: string | un
 function refuseTypedKeys(cache: LatticeCache, address: RecordAddress): void {
   if (address.kind !== 'key') return
   const {bucket, key} = placeOf(address, cache.lattice)
-  if (bucket !== bucketNames(cache.lattice).data || !/^([^.]+\.)?(CLAIMS|LINKDEF|REFMAP)_/.test(key)) return
+  const {data, config} = bucketNames(cache.lattice)
+  const typed = bucket === data && /^([^.]+\.)?(CLAIMS|LINKDEF|REFMAP|COMPONENT)_/.test(key)
+  if (!typed && bucket !== config) return
   throw new UsageError(`The key '${key}' is one that hosts read as a typed record, so it is not written raw.`, {
-    suggestions: ['claims', 'link', 'ref'].map((kind) => `${cache.line(['cache', 'put', kind])} --help`),
+    suggestions: ['claims', 'link', 'ref', 'component', 'config'].map(
+      (kind) => `${cache.line(['cache', 'put', kind])} --help`,
+    ),
   })
 }
 

@@ -115,7 +115,8 @@ export function isJsonRecord(value: unknown): value is JsonRecord {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function stringField(record: JsonRecord, name: string, shown = name): string | undefined {
+/** The text of a field, undefined where there is none; throws a UsageError that names a field of another type. */
+export function stringField(record: JsonRecord, name: string, shown = name): string | undefined {
   const value = Object.hasOwn(record, name) ? record[name] : undefined
   if (value === undefined || value === null) return undefined
   if (typeof value === 'string') return value
@@ -124,17 +125,19 @@ function stringField(record: JsonRecord, name: string, shown = name): string | u
   })
 }
 
-function requiredField(record: JsonRecord, name: string): string {
-  const value = stringField(record, name)
-  if (value === undefined || value === '') throw new UsageError(`The field '${name}' is missing.`)
+/** The text of a field; throws a UsageError that names one which is missing or empty. */
+export function requiredField(record: JsonRecord, name: string, shown = name): string {
+  const value = stringField(record, name, shown)
+  if (value === undefined || value === '') throw new UsageError(`The field '${shown}' is missing.`)
   return value
 }
 
-function extras(record: JsonRecord, known: readonly string[]): [string, unknown][] {
+/** Fields that are none of those known. */
+export function extras(record: JsonRecord, known: readonly string[]): [string, unknown][] {
   return Object.entries(record).filter(([name]) => !known.includes(name))
 }
 
 /** Entries as an object text; undefined values are left out, and `__proto__` stays a field like any other. */
-function formatObject(entries: readonly (readonly [string, unknown])[]): string {
+export function formatObject(entries: readonly (readonly [string, unknown])[]): string {
   return JSON.stringify(Object.fromEntries(entries))
 }

@@ -17,6 +17,8 @@ const address: fc.Arbitrary<RecordAddress> = fc.oneof(
     .map(([key, of]): RecordAddress => ({kind: 'claims', publicKey: key, version: of as Version})),
   fc.stringMatching(/^[0-9A-F]{64}$/).map((hash): RecordAddress => ({kind: 'link', hash})),
   text.map((url): RecordAddress => ({kind: 'ref', url})),
+  fc.stringMatching(/^[A-Za-z0-9_-]{1,30}$/).map((id): RecordAddress => ({kind: 'component', id})),
+  fc.stringMatching(/^[A-Za-z0-9_-]{1,30}$/).map((name): RecordAddress => ({kind: 'config', name})),
   fc
     .tuple(fc.constantFrom('v0', 'v1', 'svc', 'subj'), text)
     .map(([kind, id]): RecordAddress => ({kind: 'route', key: `${kind}.${Buffer.from(id).toString('base64url')}`})),
@@ -34,12 +36,12 @@ describe('record keys', () => {
   test('of every key in a bucket lead back to the key', () => {
     const key = fc.oneof(
       fc.stringMatching(/^[-/_=A-Za-z0-9]{1,40}$/),
-      fc.stringMatching(/^(CLAIMS|LINKDEF|REFMAP)_[-_A-Za-z0-9]{1,70}$/),
+      fc.stringMatching(/^(CLAIMS|LINKDEF|REFMAP|COMPONENT)_[-_A-Za-z0-9]{0,70}$/),
       fc.stringMatching(/^[A-Z2-7]{56}\.[-_A-Za-z0-9]{1,20}$/),
     )
     fc.assert(
-      fc.property(lattice, fc.constantFrom('data', 'versions', 'routes'), key, (name, which, stored) => {
-        const place = {bucket: bucketNames(name)[which as 'data'], key: stored}
+      fc.property(lattice, fc.constantFrom('data', 'versions', 'config', 'routes'), key, (name, which, stored) => {
+        const place = {bucket: bucketNames(name)[which], key: stored}
         expect(placeOf(addressAt(place, name), name)).toEqual(place)
       }),
       {numRuns: 2000},
@@ -57,6 +59,11 @@ describe('record keys', () => {
       bucket: 'LATTICEVERSIONS_x',
       key: `${actor}.MS4yLjArYnVpbGQuNQ`,
     })
+    expect(placeOf({kind: 'component', id: 'orders-1_2_0'}, 'x')).toEqual({
+      bucket: 'LATTICEDATA_x',
+      key: 'COMPONENT_orders-1_2_0',
+    })
+    expect(placeOf({kind: 'config', name: 'http-8000'}, 'x')).toEqual({bucket: 'CONFIGDATA_x', key: 'http-8000'})
     expect(addressName({kind: 'claims', publicKey: actor, version})).toBe(`${actor}@1.2.0+build.5`)
   })
 
@@ -67,6 +74,8 @@ describe('record keys', () => {
     'CLAIMS_M',
     'LINKDEF_abc',
     'Claims_x',
+    'COMPONENT_',
+    'component_x',
     'x.CLAIMS_y',
     'REFMAP_d2Fz.x',
   ])('that no host writes are raw keys: %s', (key) => {
