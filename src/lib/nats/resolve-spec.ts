@@ -46,18 +46,19 @@ export async function resolveConnection(flags: ConnectFlags, environment: Enviro
   const said =
     context === undefined ? {} : contextSource(context, named === undefined ? 'the selected context' : 'context')
   const sources = named === undefined ? [typed, ours, theirs, said] : [typed, ours, said, theirs]
-  const settings = strongest([...sources, defaults])
+  const settings = await withNscServers(strongest([...sources, defaults]), context)
   if (context?.confinedTo !== undefined) refuseLeak(context, settings, said)
   return {
-    spec: specOf(settings, context),
+    spec: specOf(settings, context, said),
     settings,
     notes: context === undefined && leaveOut ? await leftOutNote() : [],
   }
 }
 
 /** The spec that a context alone stands for. */
-export function contextSpec(context: Context): ConnectSpec {
-  return specOf(strongest([contextSource(context), defaults]), context)
+export async function contextSpec(context: Context): Promise<ConnectSpec> {
+  const said = contextSource(context)
+  return specOf(await withNscServers(strongest([said, defaults]), context), context, said)
 }
 
 async function selected(leaveOut: boolean): Promise<Context | undefined> {
@@ -79,7 +80,24 @@ function strongest(sources: readonly Source[]): Source {
   return found
 }
 
-function specOf(settings: Source, context: Context | undefined): ConnectSpec {
+/** As natscli does: a context with `nsc` and no URL connects to the operator's service URLs. */
+async function withNscServers(settings: Source, context: Context | undefined): Promise<Source> {
+  const lookup = context?.nats.nsc
+  if (!lookup || settings.servers?.from !== 'default' || context.confinedTo !== undefined) return settings
+  const {findReferencedServers} = await import('../nsc/reference.js')
+  const servers = await findReferencedServers(`nsc://${lookup.replace(/^nsc:\/\//i, '')}`)
+  return servers.length === 0 ? settings : {...settings, servers: {value: servers, from: `nsc operator of '${lookup}'`}}
+}
+
+/** An untrusted context confines what it says itself; a file that the user names may lie anywhere. */
+function confinement(settings: Source, context: Context | undefined, said: Source): string | undefined {
+  const own = (['credentials', 'tlsCa', 'tlsPair'] as const).some(
+    (key) => said[key] !== undefined && settings[key] === said[key],
+  )
+  return own ? context?.confinedTo : undefined
+}
+
+function specOf(settings: Source, context: Context | undefined, said: Source): ConnectSpec {
   const value = <K extends keyof Settings>(key: K): Settings[K] | undefined => settings[key]?.value
   const servers = value('servers')!
   const timeoutMs = value('timeoutMs')!
@@ -101,7 +119,7 @@ function specOf(settings: Source, context: Context | undefined): ConnectSpec {
     protected: value('protected') ?? false,
     timeoutMs,
     connectTimeoutMs: Math.min(timeoutMs, value('connectTimeoutMs')!),
-    confinedTo: context?.confinedTo,
+    confinedTo: confinement(settings, context, said),
   })
 }
 
@@ -123,7 +141,7 @@ function refuseLeak({name}: Context, settings: Source, said: Source): void {
   const leads = (['servers', 'socksProxy', 'tlsCa'] as const).find(
     (key) => said[key] !== undefined && settings[key] === said[key],
   )
-  const leaked = (['credentials', 'system', 'nscStore'] as const).find(
+  const leaked = (['credentials', 'system', 'nscStore', 'operatorKeyFile', 'clusterSeedFile'] as const).find(
     (key) => settings[key] !== undefined && settings[key] !== said[key],
   )
   if (leads === undefined || leaked === undefined) return

@@ -110,6 +110,8 @@ const variableOf: Readonly<Record<CredentialField, string>> = {
 
 /** Fields in which natscli takes a reference instead of the secret. */
 const referenceFields = new Set(['creds', 'nkey', 'token', 'password', 'user_jwt', 'user_seed', 'nsc'])
+/** Fields with the path of a file, which may be written as `file://…`. */
+const fileFields = new Set(['ca', 'cert', 'key'])
 /** natscli's fields that only its own commands use. */
 export const ignoredFields: ReadonlySet<string> = new Set(['description', 'color_scheme', 'jetstream_event_prefix'])
 const windowsFields = new Set([
@@ -162,10 +164,15 @@ function refuseFields(name: string, nats: Context['nats']): void {
   for (const [field, value] of Object.entries(nats)) {
     const there = typeof value === 'string' ? value !== '' : Array.isArray(value) && value.length > 0
     if (there && windowsFields.has(field)) throw new UnsupportedFieldError(name, field, 'needs Windows')
-    if (there && isReference(value) && !referenceFields.has(field) && !ignoredFields.has(field)) {
+    const fits = referenceFields.has(field) || ignoredFields.has(field) || (fileFields.has(field) && isFile(value))
+    if (there && isReference(value) && !fits) {
       throw new UnsupportedFieldError(name, field, 'cannot be a reference')
     }
   }
+}
+
+function isFile(value: unknown): boolean {
+  return typeof value === 'string' && /^file:\/\//i.test(value)
 }
 
 /** True for a value that says where a secret is instead of being one. */

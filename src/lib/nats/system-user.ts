@@ -25,7 +25,7 @@ export async function systemSpec(spec: ConnectSpec, now = Date.now()): Promise<S
   if (sysCreds !== undefined) return {spec: {...spec, credentials: await credsOf(sysCreds, spec)}}
   if (sysContext !== undefined) {
     const {timeoutMs, connectTimeoutMs} = spec
-    return {spec: {...contextSpec(await readContext(sysContext)), timeoutMs, connectTimeoutMs}}
+    return {spec: {...(await contextSpec(await readContext(sysContext))), timeoutMs, connectTimeoutMs}}
   }
   if (sysAccountKeyFile !== undefined) return specOfKey(sysAccountKeyFile, spec, now)
   if (nscStore !== undefined) return {spec: {...spec, credentials: await storeCredentials(nscStore, spec, now)}}

@@ -98,7 +98,7 @@ describe('where a connection comes from', () => {
   test.each([
     [{windows_cert_store: 'user'}, "The field 'windows_cert_store' of context 'odd' needs Windows."],
     [{windows_ca_certs_match: ['CA']}, "The field 'windows_ca_certs_match' of context 'odd' needs Windows."],
-    [{ca: 'file:///ca.pem'}, "The field 'ca' of context 'odd' cannot be a reference."],
+    [{ca: 'env://CA'}, "The field 'ca' of context 'odd' cannot be a reference."],
     [{url: 'env://URL'}, "The field 'url' of context 'odd' cannot be a reference."],
     [{cert: '/cert.pem'}, "cert of context 'odd' is set and key of context 'odd' is not"],
     [{url: 'http://x'}, "has the scheme 'http'"],
@@ -124,6 +124,7 @@ describe('where a connection comes from', () => {
       context: file,
       confinedTo: folder,
     })
+    expect(await resolveSpec({context: file, server: 'mine', creds: '/mine'}, {})).not.toHaveProperty('confinedTo')
     expect(await resolveSpec({context: file, trustContext: true}, {})).not.toHaveProperty('confinedTo')
     await expect(resolveSpec({context: join(folder, 'none.json')}, {})).rejects.toThrow(/^No context file/)
   })
@@ -133,6 +134,8 @@ describe('where a connection comes from', () => {
     [{}, {LATTICE_TOKEN: 'mine'}],
     [{}, {NATS_USER: 'me', NATS_PASSWORD: 'mine'}],
     [{}, {LATTICE_SYS_CREDS: '/sys.creds'}],
+    [{}, {LATTICE_OPERATOR_SEED_FILE: '/operator.nk'}],
+    [{clusterSeedFile: '/cluster.nk'}, {}],
   ])('what is mine does not go to servers that an untrusted context names: %j %j', async (flags, environment) => {
     const file = join(folder, 'ci.json')
     await writeFile(file, JSON.stringify({url: 'nats://evil'}))
