@@ -37,11 +37,8 @@ export interface NeedsScope {
 /** Bucket of the account's lease. */
 export const leaseBucket = 'LATTICEACCOUNT'
 
-/** Every bucket that the lattice uses, in the order in which they are told. */
-export function bucketsOf(lattice: string): readonly string[] {
-  const {data, versions, routes} = bucketNames(lattice)
-  return [data, versions, routes, leaseBucket]
-}
+/** Subject on which servers take an account's token. */
+export const pushSubject = '$SYS.REQ.CLAIMS.UPDATE'
 
 /** All that an ability publishes and subscribes to, the inbox of the answers first. */
 export function needsOf(ability: Ability, scope: NeedsScope): Need[] {
@@ -89,7 +86,7 @@ export function systemNeeds(account: string, inboxPrefix: string): Need[] {
     ...['VARZ', 'ACCOUNTZ', 'SUBSZ'].map((part) => publish(`$SYS.REQ.SERVER.PING.${part}`, 'see what is live')),
     ...['ROUTEZ', 'GATEWAYZ'].map((part) => publish(`$SYS.REQ.SERVER.PING.${part}`, 'notice servers that are silent')),
     publish(`$SYS.REQ.ACCOUNT.${account}.CLAIMS.LOOKUP`, "read the account's token"),
-    publish('$SYS.REQ.CLAIMS.UPDATE', 'push a token', true),
+    publish(pushSubject, 'push a token', true),
   ]
 }
 

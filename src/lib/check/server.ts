@@ -1,6 +1,7 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import type {Clock} from '../clock.js'
+import {isTooOld, oldestServer} from '../nats/server-version.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import type {Answer, Facts, Found} from './report.js'
 import {momentOf} from './text.js'
@@ -10,9 +11,6 @@ const dayMs = 86_400_000
 const certificateSoonMs = 14 * dayMs
 /** Tokens that are made here are valid there at once, give or take so much. */
 const clockToleranceMs = 5000
-
-/** Oldest version that does all that lattice asks of a server. */
-export const oldestVersion = '2.10.0'
 
 export interface ServerQuestion {
   readonly nc: NatsConnection
@@ -60,19 +58,13 @@ export function checkServer(question: ServerQuestion): Found & {readonly facts: 
   }
 }
 
-/** True for a server that does not have all that lattice asks of it. */
-export function isTooOld(version: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  return major < 2 || (major === 2 && minor < 10)
-}
-
 function judgeVersion({name, version, url}: {name: string; version: string; url: string}): Answer {
   const detail = `${name} ${version} at ${url}`
   if (!isTooOld(version)) return {check: 'server', state: 'ok', detail}
   return {
     check: 'server',
     state: 'missing',
-    detail: `${detail}, and ${oldestVersion} or later is needed`,
+    detail: `${detail}, and ${oldestServer} or later is needed`,
     fix: ['Update nats-server.'],
   }
 }

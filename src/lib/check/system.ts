@@ -5,16 +5,16 @@ import {readAccount, readFacts, type ServersFacts} from '../apply/account-state.
 import type {Clock} from '../clock.js'
 import type {SigningKey} from '../keys/nkey.js'
 import {hasOperatorKey, MissingOperatorKeyError, readOperatorKey} from '../nats/operator-key.js'
+import {isTooOld, oldestServer} from '../nats/server-version.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {hasSystemCredentials, SystemClient, type ServerIdentity} from '../nats/system.js'
 import {MissingSystemCredentialsError} from '../nats/system-user.js'
 import {NoTokenAccountError} from '../routes/who.js'
 import {failed} from './failure.js'
 import {fixOf} from './fix.js'
-import {systemNeeds} from './needs.js'
+import {pushSubject, systemNeeds} from './needs.js'
 import {lacking, neededFor, type Lack, type Level} from './permissions.js'
 import type {Answer, Found} from './report.js'
-import {isTooOld, oldestVersion} from './server.js'
 import {countOf} from './text.js'
 import {askUser} from './user.js'
 import {inboxPrefixOf} from './wire.js'
@@ -58,7 +58,8 @@ async function askServers(question: SystemQuestion, key: Promise<KeyFound>): Pro
     question.signal.addEventListener('abort', () => void connection.close(), {once: true})
     const servers = await system.servers()
     const lacks = await lackingOf(connection, question)
-    const facts = lacks.some(({subject}) => /\.(VARZ|ROUTEZ|GATEWAYZ)$/.test(subject))
+    // What may not be asked is not answered, and waiting for it would take all the time there is.
+    const facts = lacks.some(({direction, subject}) => direction === 'subscribe' || subject !== pushSubject)
       ? undefined
       : await readFacts({system, clock: question.clock})
     const found: Found = {
@@ -96,7 +97,7 @@ function judgeServers(
     return {check, state: 'missing', detail: `${detail}; the user lacks permissions`, lacks, fix}
   }
   if (old.length > 0) {
-    const trouble = `${old.join(', ')} ${old.length === 1 ? 'is' : 'are'} older than ${oldestVersion}`
+    const trouble = `${old.join(', ')} ${old.length === 1 ? 'is' : 'are'} older than ${oldestServer}`
     return {check, state: 'missing', detail: `${detail}; ${trouble}`, fix: ['Update nats-server.']}
   }
   if (silent.length > 0) {
