@@ -4,15 +4,34 @@ import {UsageError} from '../errors.js'
 import {reportFailure} from './command.js'
 import {commandTable} from './table.js'
 
+/** What is still open so long after a command ended is open by mistake; milliseconds. */
+const lingerMs = 100
+
 /**
- * Runs one command line and sets the exit code. After a failure the process ends at once: the NATS client cannot close a
- * socket on which no server ever spoke, and that would keep it alive for as long as the other side likes.
+ * Runs one command line and sets the exit code. After a failure the process ends at once, and after success when something
+ * keeps it alive: the NATS client cannot close a socket on which no server ever spoke, and that would stay open for as
+ * long as the other side likes.
  */
 export async function main(argv: readonly string[], root: string): Promise<void> {
+  keepOutput()
   await runCommandLine(argv, root)
-  if (process.exitCode === undefined || process.exitCode === 0) return
+  if (process.exitCode === undefined || process.exitCode === 0) setTimeout(() => void end(), lingerMs).unref()
+  else await end()
+}
+
+async function end(): Promise<void> {
   await Promise.all([process.stdout, process.stderr].map(flush))
   process.exit()
+}
+
+/** The NATS client prints what it cannot parse among our results, in the words of whoever sent it. */
+function keepOutput(): void {
+  /* eslint-disable no-console */
+  const {log} = console
+  console.log = (...words: unknown[]) => {
+    if (words[0] !== 'reader closed') log(...words)
+  }
+  /* eslint-enable no-console */
 }
 
 /** Resolves when everything written is with the reader, or the reader has gone. */

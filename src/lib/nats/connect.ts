@@ -98,16 +98,26 @@ const serviceOptions = {
   noAsyncTraces: true,
 } as const
 
-function targetsOf(spec: ConnectSpec, relay: SocksRelay | undefined): Promise<Target[]> {
-  return Promise.all(
-    spec.servers.map(async (address) => {
-      const target = parseTarget(address)
-      if (target === undefined) {
-        throw new ConnectionError(`'${withoutUserInfo(address)}' is not the address of a server.`)
-      }
-      return relay === undefined ? target : await relay.reach(target)
-    }),
-  )
+/** The servers in an order of chance, as all clients of NATS do, so that not everybody takes the first. */
+async function targetsOf({servers}: ConnectSpec, relay: SocksRelay | undefined): Promise<Target[]> {
+  const shuffled = servers
+    .map((address) => ({address, rank: Math.random()}))
+    .sort((one, other) => one.rank - other.rank)
+    .map(({address}) => parseAddress(address))
+  return relay === undefined ? shuffled : Promise.all(shuffled.map((target) => relay.reach(target)))
+}
+
+function parseAddress(address: string): Target {
+  const shown = withoutUserInfo(address)
+  if (/^wss?:/i.test(address)) {
+    throw new ConnectionError(
+      `Cannot connect to '${shown}': it is the address of a websocket, and lattice speaks NATS over TCP and TLS.`,
+      {suggestions: ['--server nats://HOST:4222'], details: {servers: [shown], reason: 'websocket'}},
+    )
+  }
+  const target = parseTarget(address)
+  if (target === undefined) throw new ConnectionError(`'${shown}' is not the address of a server.`)
+  return target
 }
 
 async function openRelay(spec: ConnectSpec, proxy: string): Promise<SocksRelay> {

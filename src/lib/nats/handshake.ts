@@ -92,7 +92,8 @@ function parseGreeting(line: string): Greeting | undefined {
   try {
     const info = JSON.parse(line.slice('INFO '.length)) as Record<string, unknown>
     const {version, tls_required: required, tls_available: available, nonce} = info
-    if (typeof version !== 'string') return undefined
+    // The client cannot go on without one.
+    if (typeof version !== 'string' || !/^v?\d+\.\d+\.\d+/.test(version)) return undefined
     return {
       version,
       tlsRequired: required === true,

@@ -47,16 +47,18 @@ const patienceMs = 1000
 /** Connects to one server; ends at the plan's deadline. Looks for reasons only while `wanted` says so. */
 export async function openTarget(plan: Plan, target: Target, wanted: () => boolean): Promise<Attempt> {
   const opening = dial(plan, target, plan.tls === undefined ? {} : await plan.tlsOptions(plan.tls))
+  let examined: Promise<Attempt | Usable> | undefined
   let dialled = await Promise.race([opening, after(Math.min(patienceMs, 0.4 * left(plan)))])
   if (dialled === undefined && wanted()) {
-    const certain = examineTarget(plan, target).then((found) => (isCertain(found) ? found : forever<Attempt>()))
+    examined = examineTarget(plan, target)
+    const certain = examined.then((found) => (isCertain(found) ? found : forever<Attempt>()))
     dialled = await Promise.race([opening, certain, after(left(plan))])
   }
   if (dialled?.kind === 'open' || dialled?.kind === 'refused') return dialled
   closeLate(opening)
   if (dialled?.kind === 'failed') return dialled
   if (dialled === undefined || !wanted()) return {kind: 'failed', reason: noAnswer(plan.waitMs)}
-  const found = await examineTarget(plan, target)
+  const found = await (examined ?? examineTarget(plan, target))
   if (found.kind !== 'usable') return withCause(found, dialled.error)
   return dialAgain(plan, target, {...found, error: dialled.error})
 }
@@ -72,7 +74,7 @@ async function dialAgain(
 ): Promise<Attempt> {
   const failed: Attempt = {
     kind: 'failed',
-    reason: reason('other', firstLine(codesOf(error).split('\n').at(-1))),
+    reason: reason('other', firstLine(codesOf(error).replace(/[^]*\n/, ''))),
     cause: error,
   }
   if (plan.tls !== undefined) return failed
