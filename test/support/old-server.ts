@@ -42,7 +42,7 @@ export async function startOldServer(version: string): Promise<OldServer> {
 function answer(socket: Socket, line: string, subscriptions: Map<string, string>): void {
   const [command, ...words] = line.split(' ')
   if (command === 'PING') socket.write('PONG\r\n')
-  if (command === 'SUB') subscriptions.set(words[0]!, words.at(-1)!)
+  if (command === 'SUB') subscriptions.set(words[0]!, words.at(-1))
   if (command !== 'PUB' || words.length < 3) return
   const reply = words[1]!
   for (const [pattern, id] of subscriptions) {
