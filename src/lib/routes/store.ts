@@ -60,13 +60,13 @@ export class RouteStore {
   /** Writes a record if its revision is still the expected one (0: there is none) and returns the new one; else a RouteMovedError. */
   async put(key: string, record: RouteRecord, expected: number): Promise<number> {
     const value = Buffer.from(JSON.stringify(record))
+    // Asked first, because a leaf node takes a write for another domain whether there is a bucket for it or not.
+    if (expected === 0 && !(await this.#bucket.exists())) await this.#make()
     try {
       return await this.#bucket.put(key, value, {expected})
     } catch (error) {
       if (error instanceof RevisionConflictError) throw new RouteMovedError(record, error)
-      if (!(error instanceof MissingBucketError) || expected !== 0) throw error
-      await this.#make()
-      return this.put(key, record, expected)
+      throw error
     }
   }
 
