@@ -11,6 +11,7 @@ import {
   operatorServer,
   waitForJetStream,
   type OperatorServer,
+  type TestOperator,
   type TestServerOptions,
 } from './nats-server.js'
 import {tempFolder} from './temp.js'
@@ -29,15 +30,18 @@ export interface Topology extends AsyncDisposable {
 }
 
 /** Starts the servers at once; every one has JetStream unless it says otherwise. */
-export async function startTopology(definitions: Readonly<Record<string, TestServerOptions>>): Promise<Topology> {
-  await using started = new AsyncDisposableStack()
-  const folder = started.use(await tempFolder())
+export async function startTopology(
+  definitions: Readonly<Record<string, TestServerOptions>>,
+  operator: TestOperator = createTestOperator(),
+): Promise<Topology> {
+  await using unlessStarted = new AsyncDisposableStack()
+  const ends = unlessStarted.use(new AsyncDisposableStack())
+  const folder = ends.use(await tempFolder())
   const cli = await cliIn(folder.path)
-  const operator = createTestOperator()
   const servers = new Map<string, OperatorServer>()
   const context: Topology['context'] = (name, nats, lattice) => writeContexts(cli, {name, nats, lattice})
   const add: Topology['add'] = async (name, options) => {
-    const server = started.use(await operatorServer(operator, {jetstream: true, serverName: name, ...options}))
+    const server = ends.use(await operatorServer(operator, {jetstream: true, serverName: name, ...options}))
     servers.set(name, server)
     const url = {url: server.url}
     await context(`${name}-sys`, {...url, creds: server.sysCredsFile})
@@ -53,7 +57,7 @@ export async function startTopology(definitions: Readonly<Record<string, TestSer
   for (const result of results) if (result.status === 'rejected') throw result.reason
   const withJetStream = Object.keys(definitions).filter((name) => definitions[name]?.jetstream !== false)
   await Promise.all(withJetStream.map((name) => waitForJetStream(servers.get(name)!)))
-  const ends = started.move()
+  unlessStarted.move()
   return {
     cli,
     server: (name) => servers.get(name)!,

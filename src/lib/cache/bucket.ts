@@ -2,7 +2,7 @@ import {setTimeout} from 'node:timers/promises'
 
 import {headers, nuid, type MsgHdrs, type NatsConnection} from '@nats-io/transport-node'
 
-import {ServerError, UsageError} from '../errors.js'
+import {ConnectionError, ServerError, UsageError} from '../errors.js'
 import {NoRespondersError, request} from '../nats/request.js'
 import type {BucketEntry, WatchOptions} from './bucket-entry.js'
 import {MissingBucketError, RevisionConflictError} from './bucket-errors.js'
@@ -179,12 +179,22 @@ export class Bucket {
     }
   }
 
-  /** Nobody answers a write for three reasons, which only the API can tell apart. */
+  /** Nobody answers a write for several reasons, which only the API can tell apart. */
   async #whyNobody(cause: Error): Promise<Error> {
-    if (!(await this.exists())) return new MissingBucketError(this.name)
+    const {error, fields} = await askApi(this.#js, `STREAM.INFO.KV_${this.name}`)
+    if (error?.code === jsCodes.streamMissing) return new MissingBucketError(this.name)
+    const cluster = fields['cluster'] as {leader?: string} | undefined
+    const details = {bucket: this.name}
+    if (error === undefined && (cluster === undefined || cluster.leader)) {
+      return new ConnectionError(`The bucket '${this.name}' can be read, but no write gets to it from here.`, {
+        suggestions: ['Behind a leaf node name its JetStream domain: "jetstream_domain" in the context.'],
+        details,
+        cause,
+      })
+    }
     return new ServerError(`The bucket '${this.name}' has no leader at the moment, so nothing can be written.`, {
       suggestions: ['Try again when enough servers of its cluster run.'],
-      details: {bucket: this.name},
+      details,
       cause,
     })
   }

@@ -1,0 +1,144 @@
+import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+
+import {Bucket} from '../../../src/lib/cache/bucket.js'
+import {SystemClient} from '../../../src/lib/nats/system.js'
+import {startHost} from '../../support/host.js'
+import {createTestOperator, freePort, type OperatorServer, type TestOperator} from '../../support/nats-server.js'
+import {echoModule} from '../../support/story.js'
+import {startTopology, type Topology} from '../../support/topology.js'
+import {until} from '../../support/until.js'
+
+const httpRequest = JSON.stringify({method: 'GET', path: '/', queryString: '', header: {}, body: ''})
+const call = ['call', 'echo@1.0.0', 'HttpServer.HandleRequest', httpRequest]
+
+/** A hub and one leaf of its account, joined; every part of them may have more configuration. */
+async function startHub(
+  parts: Readonly<Record<'hub' | 'leaf', Parameters<Topology['add']>[1]>>,
+  operator: TestOperator = createTestOperator(),
+): Promise<Topology> {
+  const port = await freePort()
+  const listen = `leafnodes {listen: "127.0.0.1:${port}"}\n${parts.hub.config ?? ''}`
+  const world = await startTopology({hub: {...parts.hub, config: listen}}, operator)
+  try {
+    const hub = world.server('hub')
+    const remote = `{url: "nats://127.0.0.1:${port}", credentials: "${hub.credsFile}", account: ${hub.account.publicKey}}`
+    await world.add('leaf', {...parts.leaf, config: `leafnodes {remotes: [${remote}]}\n${parts.leaf.config ?? ''}`})
+    await until(() => isJoined(hub), 10_000)
+    return world
+  } catch (error) {
+    await world[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+async function isJoined(hub: OperatorServer): Promise<boolean> {
+  await using system = await SystemClient.open(hub.spec())
+  const [reply] = await system.ask('LEAFZ', {}, {expect: 1})
+  return (reply?.data as {leafnodes?: number} | undefined)?.leafnodes === 1
+}
+
+describe('with JetStream domains', () => {
+  let world: Topology
+
+  beforeAll(async () => {
+    world = await startHub({hub: {domain: 'hub'}, leaf: {domain: 'leaf'}})
+    const {credsFile: creds, operatorKeyFile, clusterSeedFile} = world.server('hub')
+    const here = (name: string): object => ({url: world.server(name).url, creds})
+    await world.context('hub-of-leaf', {...here('hub'), jetstream_domain: 'leaf'})
+    await world.context('leaf-without', {...here('leaf'), jetstream_domain: 'nowhere'})
+    // Whoever changes routes at the hub asks the hub's servers.
+    const ours = {sysContext: 'hub-sys', operatorKeyFile, clusterSeedFile}
+    await world.context('leaf-of-hub', {...here('leaf'), jetstream_domain: 'hub'}, ours)
+  })
+
+  afterAll(async () => {
+    await world[Symbol.asyncDispose]()
+  })
+
+  test('each has its records, and a context that names the other one has those', async () => {
+    const {ok} = world.cli
+    const owner = async (context: string): Promise<unknown> =>
+      (await ok('cache', 'get', 'key', 'owner', '--context', context))['value']
+    await ok('cache', 'put', 'key', 'owner', '"hub"', '--context', 'hub')
+    await ok('cache', 'put', 'key', 'owner', '"leaf"', '--context', 'leaf')
+    expect(await Promise.all(['hub', 'leaf', 'hub-of-leaf', 'leaf-of-hub'].map(owner))).toEqual([
+      ...['hub', 'leaf'],
+      ...['leaf', 'hub'],
+    ])
+    await ok('cache', 'put', 'key', 'owner', '"changed from below"', '--context', 'leaf-of-hub')
+    await ok('cache', 'put', 'key', 'owner', '"changed from above"', '--context', 'hub-of-leaf')
+    expect(await Promise.all(['hub', 'leaf'].map(owner))).toEqual(['changed from below', 'changed from above'])
+  })
+
+  test('a long list comes whole through a leaf node', async () => {
+    const bucket = Bucket.at(await world.connect('hub'), 'LATTICEDATA_default', {})
+    const value = Buffer.alloc(1000, '1')
+    await Promise.all(Array.from({length: 3000}, (_, index) => bucket.put(`many.${index}`, value)))
+    const list = await world.cli.ok<{records: unknown[]}>('cache', 'ls', '--kind', 'key', '--context', 'leaf-of-hub')
+    expect(list.records.length).toBeGreaterThan(3000)
+  })
+
+  test('a domain that is not there is no reason to wait', async () => {
+    const ended = await world.cli.run('cache', 'get', 'key', 'owner', '--context', 'leaf-without')
+    expect(ended).toMatchObject({exitCode: 11, stdout: ''})
+    expect(ended.tookMs).toBeLessThan(5500)
+  })
+
+  test('a host at the hub is used from the leaf, and its routes are changed from there', async () => {
+    const {ok} = world.cli
+    await using host = await startHost({server: world.server('hub'), lattice: 'default'})
+    await ok('start', echoModule('1.0.0'), '--context', 'leaf-of-hub')
+    expect(await ok('host', 'ls', '--context', 'leaf-of-hub')).toMatchObject({hosts: [{id: host.id}]})
+    expect(JSON.stringify(await ok(...call, '--context', 'leaf-of-hub'))).toContain('1.0.0')
+    const route = await ok('route', 'bluegreen', 'echo', '--to', '1.0.0', '--context', 'leaf-of-hub')
+    expect(route).toMatchObject({servers: {applied: 1, total: 1, names: ['hub']}})
+    const shown = await ok('route', 'show', 'echo', '--context', 'hub')
+    expect(shown).toMatchObject({state: 'current', effective: {legs: [{version: '1.0.0', weight: 100}]}})
+  })
+})
+
+describe('without JetStream domains', () => {
+  let world: Topology
+
+  beforeAll(async () => {
+    const operator = createTestOperator()
+    // What servers need to let a leaf that has no JetStream use the hub's.
+    const config = `default_js_domain {${operator.keys.account.publicKey}: ""}`
+    world = await startHub({hub: {config}, leaf: {jetstream: false, config}}, operator)
+  })
+
+  afterAll(async () => {
+    await world[Symbol.asyncDispose]()
+  })
+
+  test('the leaf has the records of the hub', async () => {
+    const {ok} = world.cli
+    await ok('cache', 'put', 'key', 'owner', '"hub"', '--context', 'hub')
+    const put = await ok('cache', 'put', 'key', 'owner', '"leaf"', '--context', 'leaf')
+    expect(put).toMatchObject({previous: {value: 'hub'}})
+    expect(await ok('cache', 'ls', '--kind', 'key', '--context', 'leaf')).toMatchObject({records: [{value: 'leaf'}]})
+    expect(await ok('cache', 'get', 'key', 'owner', '--context', 'hub')).toMatchObject({value: 'leaf'})
+  })
+
+  test('a host at the leaf is used from the hub', async () => {
+    const {ok} = world.cli
+    await using host = await startHost({server: world.server('leaf'), lattice: 'default'})
+    await ok('start', echoModule('1.0.0'), '--context', 'hub')
+    expect(await ok('host', 'ls', '--context', 'hub')).toMatchObject({hosts: [{id: host.id}]})
+    expect(JSON.stringify(await ok(...call, '--context', 'hub'))).toContain('1.0.0')
+    expect(await ok('claims', 'ls', '--context', 'hub')).toMatchObject({claims: [{name: 'echo', version: '1.0.0'}]})
+  })
+})
+
+test('a leaf that keeps writes back is named as the reason', async () => {
+  const operator = createTestOperator()
+  const config = `default_js_domain {${operator.keys.account.publicKey}: ""}`
+  // Only the leaf lets requests through, so that records can be read and not written.
+  await using world = await startHub({hub: {}, leaf: {jetstream: false, config}}, operator)
+  await world.cli.ok('cache', 'put', 'key', 'owner', '"hub"', '--context', 'hub')
+  const failure = await world.cli.fails(11, 'cache', 'put', 'key', 'owner', '"leaf"', '--context', 'leaf')
+  expect(failure).toMatchObject({
+    message: "The bucket 'LATTICEDATA_default' can be read, but no write gets to it from here.",
+    suggestions: [expect.stringContaining('jetstream_domain')],
+  })
+})
