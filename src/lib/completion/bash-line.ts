@@ -125,20 +125,21 @@ export const bashAnswer = script`# A name as it is typed behind the quote that i
 _lattice_quote() {
   local text=$1 char i
   REPLY=$text
-  case $quote in
-    "'") REPLY=\${text//\'/"'\\''"} ;;
-    *)
-      [[ $text == *[!A-Za-z0-9_@%+=:,./-]* ]] || return
-      REPLY=
-      for ((i = 0; i < \${#text}; i++)); do
-        char=\${text:i:1}
-        case $quote:$char in
-          '":'[\"\\\$\`]) REPLY+='\' ;;
-          :[\ \'\"\\\$\`\&\;\|\<\>\(\)\{\}\[\]\*\?\!\#\~^]) REPLY+='\' ;;
-        esac
-        REPLY+=$char
-      done ;;
-  esac
+  if [[ $quote == "'" ]]; then
+    REPLY=\${text//\'/"'\\''"}
+  elif [[ $text == *[!A-Za-z0-9_@%+=:,./-]* ]]; then
+    REPLY=
+    for ((i = 0; i < \${#text}; i++)); do
+      char=\${text:i:1}
+      case $quote:$char in
+        '":'[\"\\\$\`]) REPLY+='\' ;;
+        :[\ \'\"\\\$\`\&\;\|\<\>\(\)\{\}\[\]\*\?\!\#\~^]) REPLY+='\' ;;
+      esac
+      REPLY+=$char
+    done
+  fi
+  # Readline takes such an end for the end of the quote, and does not write that.
+  if [[ -n $quote && $REPLY == *"$quote" ]]; then REPLY+=$quote; fi
 }
 
 # Prints how the answer is to be taken and then the answers, a line each. $1 is what readline will replace.

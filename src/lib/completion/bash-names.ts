@@ -91,8 +91,8 @@ _lattice_lines() {
 # Adds the names of a kind; $2 is put behind each of them.
 _lattice_lookup() {
   local line name
-  for line in "\${lines[@]:3}"; do
-    [[ $line == "$1"$'\t'* ]] || continue
+  for line in "\${lines[@]}"; do
+    [[ $line == "$1"$'\t'"$cur"* ]] || continue
     name=\${line#*$'\t'}
     found+=("\${name%%$'\t'*}\${2-}")
   done
@@ -101,8 +101,8 @@ _lattice_lookup() {
 # Adds the versions of the entity that was typed, of all entities when none was.
 _lattice_versions() {
   local line rest known=$'\n'
-  for line in "\${lines[@]:3}"; do
-    [[ $line == version$'\t'* ]] || continue
+  for line in "\${lines[@]}"; do
+    [[ $line == version$'\t'"$cur"* ]] || continue
     rest=\${line#*$'\t'}
     [[ -z $entity || \${rest#*$'\t'} == "\${entity%%@*}" ]] || continue
     rest=\${rest%%$'\t'*}
@@ -142,6 +142,7 @@ _lattice_names() {
       # Files come first: what readline does with them it does only where there is no other answer.
       compgen -f -- "$cur" >/dev/null || found+=(builtin:httpserver)
       return ;;
+    # The one that hosts have.
     provider) found+=(httpserver) ;;
     record) [[ \${positional[0]-} == claims ]] || return ;;
   esac
@@ -152,6 +153,10 @@ _lattice_names() {
     ref | record) _lattice_lookup actor; _lattice_lookup provider; _lattice_lookup ref ;;
     leg) _lattice_lookup ref =; mode=nospace ;;
     version | versions) _lattice_versions ;;
+    provider)
+      found=()
+      _lattice_lookup provider
+      [[ " \${found[*]} " == *' httpserver '* ]] || found+=(httpserver) ;;
     *) _lattice_lookup "$1" ;;
   esac
 }
@@ -165,8 +170,11 @@ _lattice_values() {
     folders) mode=folders ;;
     names:versions)
       [[ $cur == *,* ]] && head=\${cur%,*},
+      local cur=\${cur##*,}
       _lattice_names versions
-      for i in "\${!found[@]}"; do found[i]=\${head-}\${found[i]}; done
+      for i in "\${!found[@]}"; do
+        if [[ ,\${head-} == *",\${found[i]},"* ]]; then unset "found[i]"; else found[i]=\${head-}\${found[i]}; fi
+      done
       mode=nospace ;;
     names:*) _lattice_names "\${1#names:}" ;;
   esac

@@ -135,17 +135,24 @@ function __lattice_lookup
     end
 end
 
-# The versions of the entity that was typed, of all entities when none was.
+# The versions of the entity that was typed, of all entities when none was; fish drops what comes twice.
 function __lattice_versions
     set -l entity (__lattice_entity)
-    set -l seen
-    for each in (__lattice_lookup version)
-        set -l parts (string split \t -- $each)
-        test -z "$entity" -o "$parts[2]" = "$entity"; or continue
-        contains -- $parts[1] $seen; and continue
-        set -a seen $parts[1]
-        printf '%s\n' $each
+    if test -n "$entity"
+        __lattice_lookup version | string replace -rf '\t'(string escape --style=regex -- $entity)'$' ''
+    else
+        __lattice_lookup version
     end
+end
+
+# The same, behind those that stand before a comma.
+function __lattice_more_versions
+    set -l head (string match -r '.*,' -- (commandline -ct))
+    set -l versions (__lattice_versions)
+    for used in (string split , -- "$head")
+        set versions (string match -rv '^'(string escape --style=regex -- $used)'(\t|$)' -- $versions)
+    end
+    string replace -r '^' (string replace -a '\\' '\\\\' -- "$head" | string replace -a '$' '\\$') -- $versions
 end
 
 function __lattice_entity
@@ -176,6 +183,8 @@ function __lattice_base --argument-names folder otherwise
 end
 
 function __lattice_names --argument-names kind
+    # No name begins like a flag.
+    string match -qr '^-[^=]*$' -- (commandline -ct); and return
     begin
         switch $kind
             case context
@@ -195,12 +204,11 @@ function __lattice_names --argument-names kind
                 __lattice_lookup ref | string replace -r '(\t|$)' '=$1'
             case provider
                 printf 'httpserver\tthe one that hosts have\n'
-                __lattice_lookup provider
+                __lattice_lookup provider | string match -rv '^httpserver\t'
             case version
                 __lattice_versions
             case versions
-                set -l head (string match -r '.*,' -- (commandline -ct))
-                string replace -r '^' "$head" -- (__lattice_versions)
+                __lattice_more_versions
             case '*'
                 __lattice_lookup $kind
         end

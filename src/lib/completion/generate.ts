@@ -18,14 +18,18 @@ export interface CompletionScript {
 
 type Table = Readonly<Record<string, () => Promise<{readonly default: unknown}>>>
 
-/** The script of a shell for the commands of a table. */
-export async function completionScript(shell: Shell, table: Table): Promise<CompletionScript> {
+/** The script of a shell for the commands of a table; `program` keeps the names, and is this one. */
+export async function completionScript(
+  shell: Shell,
+  table: Table,
+  program: Program = [process.execPath, join(packageFolder(), 'bin', 'run.js')],
+): Promise<CompletionScript> {
   const render = await loadRenderer(shell)
-  const program: Program = [process.execPath, join(packageFolder(), 'bin', 'run.js')]
-  return {shell, script: render(await modelOf(table), program)}
+  return {shell, script: render(await completionModel(table), program)}
 }
 
-async function modelOf(table: Table): Promise<CompletionModel> {
+/** What is completed for the commands of a table. */
+export async function completionModel(table: Table): Promise<CompletionModel> {
   const classes = await Promise.all(
     Object.entries(table).map(async ([words, load]) => [words, (await load()).default as CommandClass] as const),
   )

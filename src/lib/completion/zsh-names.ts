@@ -130,21 +130,19 @@ _lattice_lookup() {
 }
 
 _lattice_add() {
-  local shown=\${1//(#m)[\\:]/\\$MATCH}
+  (( \${+known[$1]} )) && return
+  known[$1]=1
   found+=("$1")
-  display+=("$shown\${2:+:$2}")
+  notes+=("\${2-}")
 }
 
 # Adds the versions of the entity that was typed, of all entities when none was.
 _lattice_versions() {
   local each entity=\${(Q)opt_args[--entity]-}
-  local -A known
   [[ -z $entity && $first == entity ]] && entity=\${(Q)line[1]-}
   for each in "\${(@M)lines[4,-1]:#version$'\t'*}"; do
     each=\${each#*$'\t'}
     [[ -z $entity || \${each#*$'\t'} == "\${entity%%@*}" ]] || continue
-    (( \${+known[\${each%%$'\t'*}]} )) && continue
-    known[\${each%%$'\t'*}]=1
     _lattice_add "\${each%%$'\t'*}" "\${each#*$'\t'}"
   done
 }
@@ -152,7 +150,11 @@ _lattice_versions() {
 # Completes names of the kind that is the last argument; what stands before it is for others.
 _lattice_names() {
   local kind=$@[-1] base each
-  local -a lines found display options
+  local -a lines found notes display options expl
+  local -i i widest=0
+  local -A known
+  # No name begins like a flag.
+  [[ $PREFIX == -* ]] && return 1
   case $kind in
     context)
       base=\${XDG_CONFIG_HOME-}
@@ -177,11 +179,19 @@ _lattice_names() {
       ref) _lattice_lookup actor provider ref ;;
       leg) _lattice_lookup ref; found=("\${^found[@]}="); options=(-S '') ;;
       version) _lattice_versions ;;
-      versions) compset -P '*,'; _lattice_versions; options=(-S '') ;;
+      versions)
+        compset -P '*,'
+        _lattice_versions
+        options=(-S '' -F "(\${(j: :)\${(qs:,:)IPREFIX}})") ;;
       *) _lattice_lookup $kind ;;
     esac
   fi
   (( $#found )) || return 1
-  _describe -V -t names "$kind" display found "$options[@]"
+  for each in "$found[@]"; do (( $#each > widest )) && widest=$#each; done
+  for (( i = 1; i <= $#found; i++ )); do
+    each="\${(r:widest:)found[i]}\${notes[i]:+  -- $notes[i]}"
+    display+=("\${each[1,COLUMNS - 1]}")
+  done
+  _wanted -V names expl "$kind" compadd -l -d display "$options[@]" -a found
 }
 `
