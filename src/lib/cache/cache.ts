@@ -2,12 +2,13 @@ import type {NatsConnection} from '@nats-io/transport-node'
 
 import {compareVersions, type Version} from '../entity/version.js'
 import {AmbiguousError, NotFoundError} from '../errors.js'
+import {NoPermissionError} from '../nats/request.js'
 import type {RecordAddress, RecordKind} from '../records/registry.js'
 import {MissingBucketError} from './bucket-errors.js'
 import {Bucket, ensureBucket} from './bucket.js'
 import {compareEntries, readStoredRecord, type CacheEntry, type StoredRecord} from './entry.js'
-import type {JetStreamSpec} from './jetstream.js'
-import {addressAt, addressName, bucketNames, placeOf} from './key.js'
+import {jetStream, type JetStream, type JetStreamSpec} from './jetstream.js'
+import {addressAt, addressName, bucketNames, placeOf, type Place} from './key.js'
 import {commandLine, type LineScope} from './line.js'
 import {resolveAddress, type AddressOptions, type NameSource} from './resolve.js'
 import type {CacheChange, DeleteOptions, PutOptions} from './write.js'
@@ -18,6 +19,14 @@ export interface CacheSpec extends JetStreamSpec, LineScope {}
 export interface GetOptions extends AddressOptions {
   /** This revision and not the latest. */
   readonly revision?: number | undefined
+}
+
+export interface ListOptions {
+  /**
+   * Told of a bucket that this user may not read, which is then left out; without it, and where a kind was asked for,
+   * the error is thrown.
+   */
+  readonly unreadable?: ((bucket: string, error: NoPermissionError) => void) | undefined
 }
 
 /** The records that all hosts of a lattice share. It works with no host alive. */
@@ -59,7 +68,7 @@ export class LatticeCache {
   }
 
   /** Every record of a kind, or of all kinds, sorted by kind, then name; empty where no bucket is there yet. */
-  async list(kind?: RecordKind): Promise<CacheEntry[]> {
+  async list(kind?: RecordKind, {unreadable}: ListOptions = {}): Promise<CacheEntry[]> {
     const {data, versions, config, routes} = bucketNames(this.lattice)
     const wanted = {
       claims: [data, versions],
@@ -70,9 +79,16 @@ export class LatticeCache {
       route: [routes],
       key: [data, versions, routes],
     }
-    const lists = await Promise.all(
-      (kind === undefined ? [...wanted.key, config] : wanted[kind]).map((bucket) => this.#list(bucket)),
-    )
+    const read = async (bucket: string): Promise<StoredRecord[]> => {
+      try {
+        return await this.#list(bucket)
+      } catch (error) {
+        if (kind !== undefined || unreadable === undefined || !(error instanceof NoPermissionError)) throw error
+        unreadable(bucket, error)
+        return []
+      }
+    }
+    const lists = await Promise.all((kind === undefined ? [...wanted.key, config] : wanted[kind]).map(read))
     return lists
       .flat()
       .map(({entry}) => entry)
@@ -92,6 +108,19 @@ export class LatticeCache {
     return deleteRecord(this, {kind, key}, options)
   }
 
+  /** Where a record is; for claims that hosts without versions wrote, that is not where their version would have them. */
+  async locate(
+    kind: RecordKind,
+    key: string,
+    options: AddressOptions = {},
+  ): Promise<Place & {readonly address: RecordAddress}> {
+    const address = await this.resolve(kind, key, options)
+    const stored =
+      address.kind === 'claims' ? await this.#claims(address, key, options).catch(ignoreMissingBucket) : undefined
+    if (stored === undefined) return {address, ...placeOf(address, this.lattice)}
+    return {address: stored.address, bucket: stored.entry.bucket, key: stored.entry.key}
+  }
+
   /** What a user's key means. */
   resolve(kind: RecordKind, key: string, options: AddressOptions = {}): Promise<RecordAddress> {
     return resolveAddress(kind, key, this.names(), options)
@@ -100,6 +129,11 @@ export class LatticeCache {
   /** The stored claims as a source of names. */
   names(): NameSource {
     return {scope: this.#spec, claims: () => this.list('claims')}
+  }
+
+  /** JetStream as this connection reaches it. */
+  jetStream(): JetStream {
+    return jetStream(this.#nc, this.#spec)
   }
 
   /** A bucket on this connection, whether it exists or not. */
