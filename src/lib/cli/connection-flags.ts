@@ -133,6 +133,9 @@ const {timeout: _timeout, 'connect-timeout': _connectTimeout, 'sys-creds': _sysC
 /** Those that a context can hold, and `context`, which says where to start from. */
 export const storedConnectionFlags = stored
 
+/** Those that the help of every command shows. */
+export const usualConnectionFlags: ReadonlySet<string> = new Set(['server', 'context', 'creds', 'lattice', 'timeout'])
+
 export type ConnectionFlags = Interfaces.InferredFlags<typeof connectionFlags>
 
 /** What was typed, by the names that the library knows. */
