@@ -29,9 +29,9 @@ export interface BucketFound {
 
 /** The buckets that what is wanted reads or writes. */
 export function bucketsFor(lattice: string, {cache, routes}: Wanted): string[] {
-  const {data, versions, routes: records} = bucketNames(lattice)
+  const {data, versions, config, routes: records} = bucketNames(lattice)
   return [
-    ...(cache === 'none' ? [] : [data, versions]),
+    ...(cache === 'none' ? [] : [data, versions, config]),
     ...(routes === 'none' ? [] : [records]),
     ...(routes === 'write' ? [leaseBucket] : []),
   ]

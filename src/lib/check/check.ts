@@ -1,13 +1,14 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import {jetStream} from '../cache/jetstream.js'
+import {bucketNames} from '../cache/key.js'
 import type {Clock} from '../clock.js'
-import {ConnectionError} from '../errors.js'
 import {userToken} from '../nats/creds.js'
 import {isTooOld} from '../nats/server-version.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {checkAbilities} from './ability.js'
 import {checkClusterSeed} from './cluster-seed.js'
+import {beforeAbort} from './deadline.js'
 import {failed} from './failure.js'
 import type {Grantee} from './fix.js'
 import {checkHosts} from './hosts.js'
@@ -51,23 +52,31 @@ export async function checkConnection(
   options: CheckOptions,
 ): Promise<CheckReport> {
   const started = options.clock.now()
-  const [session, rttMs] = await orTooSlow(openSession(nc, spec, options), spec, options)
+  const [session, rttMs] = await beforeAbort(
+    openSession(nc, spec, options),
+    AbortSignal.timeout(leftMs(options)),
+    spec.timeoutMs,
+  )
   const {wanted, told, token} = session
   const server = checkServer({nc, spec, clock: options.clock, rttMs, clockOffsetMs: offsetOf(told, started)})
   const identity = checkIdentity({told, token, now: told?.now ?? options.clock.now()})
   const parts = await Promise.all([
-    inTime(session, ['jetstream'], () => checkStorage({...storageOf(session), wanted})),
-    inTime(session, ['hosts'], () => checkHosts({nc, spec: hurried(session), wanted, mayPublish: mayPublish(session)})),
-    inTime(session, ['system', 'operatorKey'], (signal) =>
-      checkSystem({...systemOf(session), clock: options.clock, signal}),
-    ),
-    inTime(session, ['clusterSeed'], () => checkClusterSeed(spec, wanted)),
+    inTime(session, 'jetstream', () => checkStorage({...storageOf(session), wanted})),
+    inTime(session, 'hosts', () => checkHosts({nc, spec: hurried(session), wanted, mayPublish: mayPublish(session)})),
+    checkSystem({...systemOf(session), clock: options.clock, signal: AbortSignal.timeout(leftMs(options))}),
+    inTime(session, 'clusterSeed', () => checkClusterSeed(spec, wanted)),
   ])
   const found: Found[] = [server, identity, ...parts]
   const facts = Object.assign({buckets: []}, ...found.map((part) => part.facts)) as Facts
   const absent = new Set(facts.buckets.flatMap(({name, present}) => (present ? [] : [name])))
   const abilities = checkAbilities({
-    ...{scope: scopeOf(session), wanted, permissions: session.permissions, inboxWorks: session.inboxWorks, absent},
+    ...{
+      scope: scopeOf(session, facts),
+      wanted,
+      permissions: session.permissions,
+      inboxWorks: session.inboxWorks,
+      absent,
+    },
     serverTells: !isTooOld(facts.server.version),
     grantee: granteeOf(session),
     whyNot: (ability) => whyNotWanted(ability, options),
@@ -99,38 +108,21 @@ async function openSession(
   return [{nc, spec, wanted, options, inboxWorks, told, token, permissions}, await measure(nc)]
 }
 
-/** A server that takes a connection and then says nothing is as good as none. */
-async function orTooSlow<T>(promise: Promise<T>, {timeoutMs}: ConnectSpec, options: CheckOptions): Promise<T> {
-  const late = AbortSignal.timeout(leftMs(options))
-  promise.catch(() => undefined)
-  return Promise.race([
-    promise,
-    new Promise<never>((_resolve, reject) => {
-      const failure = new ConnectionError(`The server does not answer within ${timeoutMs} ms.`, {
-        suggestions: ['--timeout 20s'],
-      })
-      late.addEventListener('abort', () => reject(failure), {once: true})
-    }),
-  ])
-}
-
 /** Answers in time or not at all; what could not be asked for want of an inbox is unknown. */
 async function inTime(
   session: Session,
-  checks: readonly Question[],
+  check: Question,
   find: (signal: AbortSignal) => Promise<Found>,
 ): Promise<Found> {
-  const [check] = checks
   if (!session.inboxWorks && (check === 'jetstream' || check === 'hosts')) {
     return {answers: [{check, state: 'unknown', detail: 'no answer can come: the user may not subscribe to its inbox'}]}
   }
   const signal = AbortSignal.timeout(leftMs(session.options))
-  const late = new Promise<Found>((resolve) => {
-    const detail = `no answer within ${session.spec.timeoutMs} ms`
-    const answers = checks.map((check): Answer => ({check, state: 'missing', detail, fix: ['--timeout 20s']}))
-    signal.addEventListener('abort', () => resolve({answers}), {once: true})
-  })
-  return Promise.race([find(signal).catch((error: unknown) => ({answers: [failed(check!, error)]})), late])
+  try {
+    return await beforeAbort(find(signal), signal, session.spec.timeoutMs)
+  } catch (error) {
+    return {answers: [failed(check, error)]}
+  }
 }
 
 function leftMs({deadline}: CheckOptions): number {
@@ -145,20 +137,30 @@ function hurried({spec, options}: Session): ConnectSpec {
 
 function storageOf(session: Session): Omit<Parameters<typeof checkStorage>[0], 'wanted'> {
   const {nc, spec} = session
-  return {js: jetStream(nc, hurried(session)), lattice: spec.lattice, mayPublish: mayPublish(session)}
+  return {
+    js: jetStream(nc, hurried(session)),
+    lattice: spec.lattice,
+    dialect: spec.dialect,
+    mayPublish: mayPublish(session),
+  }
 }
 
-function systemOf(session: Session): Pick<Parameters<typeof checkSystem>[0], 'spec' | 'level' | 'account'> {
-  return {spec: hurried(session), level: session.wanted.routes, account: accountOf(session)}
+/** Its connection gives up a little earlier, so that it can say why. */
+function systemOf(session: Session): Omit<Parameters<typeof checkSystem>[0], 'clock' | 'signal'> {
+  const spec = hurried(session)
+  const connectTimeoutMs = Math.max(100, Math.min(spec.connectTimeoutMs, spec.timeoutMs - 100))
+  return {spec: {...spec, connectTimeoutMs}, level: session.wanted.routes, account: accountOf(session)}
 }
 
 function mayPublish({permissions}: Session): (subject: string) => boolean {
   return (subject) => permissions === undefined || refusal(subject, permissions.publish) === undefined
 }
 
-function scopeOf({nc, spec}: Session): NeedsScope {
+function scopeOf({nc, spec}: Session, {buckets}: Facts): NeedsScope {
   const {prefix: apiPrefix, writePrefix} = jetStream(nc, spec)
-  return {lattice: spec.lattice, dialect: spec.dialect, apiPrefix, writePrefix, inboxPrefix: inboxPrefixOf(nc)}
+  const {lattice, dialect} = spec
+  const configs = dialect === 'v1' || buckets.some(({name}) => name === bucketNames(lattice).config)
+  return {lattice, dialect, configs, apiPrefix, writePrefix, inboxPrefix: inboxPrefixOf(nc)}
 }
 
 function accountOf({told, token}: Session): string | undefined {

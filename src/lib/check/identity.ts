@@ -23,9 +23,7 @@ export function checkIdentity({told, token, now}: IdentityQuestion): Found {
       account === undefined
         ? {check: 'account', state: 'unknown', detail: 'the server does not tell it'}
         : {check: 'account', state: 'ok', detail: named(accountName, account)},
-      id === undefined && name === undefined
-        ? {check: 'user', state: 'unknown', detail: 'the server does not tell it'}
-        : {check: 'user', state: 'ok', detail: id === undefined ? `'${name!}'` : named(name, id)},
+      judgeUser(told, id, name),
       judgeToken(token, now),
     ],
     facts: {
@@ -39,6 +37,14 @@ export function checkIdentity({told, token, now}: IdentityQuestion): Found {
       },
     },
   }
+}
+
+function judgeUser(told: ToldUser | undefined, id: string | undefined, name: string | undefined): Answer {
+  if (id !== undefined) return {check: 'user', state: 'ok', detail: named(name, id)}
+  if (name !== undefined) return {check: 'user', state: 'ok', detail: `'${name}'`}
+  return told === undefined
+    ? {check: 'user', state: 'unknown', detail: 'the server does not tell it'}
+    : {check: 'user', state: 'ok', detail: 'without a name'}
 }
 
 /** A token that lives long is worth a warning a week before its end, one that lives an hour is not. */

@@ -30,6 +30,8 @@ export interface NeedsScope {
   /** Before the subject of a write to a bucket: empty, or the prefix of another domain with its dot. */
   readonly writePrefix: string
   readonly inboxPrefix: string
+  /** Configurations are among the records: only v1 lattices have any. */
+  readonly configs: boolean
   /** The only dialect that is spoken; both when undefined. */
   readonly dialect?: 'v0' | 'v1' | undefined
 }
@@ -42,7 +44,7 @@ export const pushSubject = '$SYS.REQ.CLAIMS.UPDATE'
 
 /** All that an ability publishes and subscribes to, the inbox of the answers first. */
 export function needsOf(ability: Ability, scope: NeedsScope): Need[] {
-  const {data, versions, routes} = bucketNames(scope.lattice)
+  const {data, versions, config, routes} = bucketNames(scope.lattice)
   const inbox: Need = {direction: 'subscribe', subject: `${scope.inboxPrefix}.>`, purpose: 'get answers', writes: false}
   switch (ability) {
     case 'cache':
@@ -53,6 +55,7 @@ export function needsOf(ability: Ability, scope: NeedsScope): Need[] {
           (need) => ({...need, optional: true, purpose: 'show routes among the records'}) as const,
         ),
         ...[data, versions].flatMap((bucket) => writeBucket(scope, bucket)),
+        ...(scope.configs ? [...readBucket(scope, config), ...writeBucket(scope, config)] : []),
       ]
     case 'control':
       return [

@@ -25,9 +25,10 @@ export interface ServerQuestion {
 export function checkServer(question: ServerQuestion): Found & {readonly facts: Pick<Facts, 'server'>} {
   const {nc, spec, rttMs, clockOffsetMs} = question
   const {server_id: id = '', server_name: name = '', version = '', cluster} = nc.info ?? {}
-  // Behind a proxy the client speaks with a relay on this machine.
-  const url = spec.socksProxy === undefined ? `nats://${nc.getServer()}` : spec.servers.join(', ')
   const tls = tlsOf(nc)
+  const scheme = tls === undefined ? 'nats' : 'tls'
+  // Behind a proxy the client speaks with a relay on this machine.
+  const url = spec.socksProxy === undefined ? `${scheme}://${nc.getServer()}` : spec.servers.join(', ')
   return {
     answers: [
       judgeVersion({name, version, url}),

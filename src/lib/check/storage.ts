@@ -10,6 +10,7 @@ import {wantsJetStream, type Wanted} from './wanted.js'
 export interface StorageQuestion {
   readonly js: JetStream
   readonly lattice: string
+  readonly dialect: 'v0' | 'v1' | undefined
   readonly wanted: Wanted
   /** Whether the user may publish to a subject, as far as it is known: what is known to be denied is not tried. */
   readonly mayPublish: (subject: string) => boolean
@@ -23,8 +24,9 @@ export async function checkStorage(question: StorageQuestion): Promise<Found> {
   }
   const account = mayPublish(`${js.prefix}.INFO`) ? await orFailure(readAccount(js)) : undefined
   if (account instanceof LatticeError) return {answers: [withoutAccount(account)]}
-  const found = await orFailure(lookAtBuckets(question))
-  if (found instanceof LatticeError) return {answers: [withoutAccount(found)]}
+  const looked = await orFailure(lookAtBuckets(question))
+  if (looked instanceof LatticeError) return {answers: [withoutAccount(looked)]}
+  const found = looked.filter(({name, facts}) => facts?.present === true || !isSpare(question, name))
   const buckets = found.flatMap(({facts}) => (facts === undefined ? [] : [facts]))
   const absent = buckets.flatMap(({name, present}) => (present ? [] : [name]))
   const others = absent.includes(bucketNames(lattice).data) ? await otherLattices(question) : []
@@ -35,6 +37,11 @@ export async function checkStorage(question: StorageQuestion): Promise<Found> {
     ],
     facts: {...(account === undefined ? {} : {jetstream: account.facts}), buckets},
   }
+}
+
+/** Only v1 lattices have configurations, so nobody misses their bucket. */
+function isSpare({lattice, dialect}: StorageQuestion, name: string): boolean {
+  return dialect !== 'v1' && name === bucketNames(lattice).config
 }
 
 function judge(account: JetStreamAccount, {absent, wanted}: {absent: readonly string[]; wanted: Wanted}): Answer {

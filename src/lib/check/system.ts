@@ -10,6 +10,7 @@ import type {ConnectSpec} from '../nats/spec.js'
 import {hasSystemCredentials, SystemClient, type ServerIdentity} from '../nats/system.js'
 import {MissingSystemCredentialsError} from '../nats/system-user.js'
 import {NoTokenAccountError} from '../routes/who.js'
+import {beforeAbort} from './deadline.js'
 import {failed} from './failure.js'
 import {fixOf} from './fix.js'
 import {pushSubject, systemNeeds} from './needs.js'
@@ -51,17 +52,18 @@ export async function checkSystem(question: SystemQuestion): Promise<Found> {
 }
 
 async function askServers(question: SystemQuestion, key: Promise<KeyFound>): Promise<Found> {
+  const {signal} = question
   try {
-    await using system = await SystemClient.open(question.spec)
+    await using system = await openInTime(question)
     const {connection} = system
     // Requests that are under way end with their connection.
-    question.signal.addEventListener('abort', () => void connection.close(), {once: true})
-    const servers = await system.servers()
-    const lacks = await lackingOf(connection, question)
+    signal.addEventListener('abort', () => void connection.close(), {once: true})
+    const servers = await inTime(question, system.servers())
+    const lacks = await inTime(question, lackingOf(connection, question))
     // What may not be asked is not answered, and waiting for it would take all the time there is.
     const facts = lacks.some(({direction, subject}) => direction === 'subscribe' || subject !== pushSubject)
       ? undefined
-      : await readFacts({system, clock: question.clock})
+      : await inTime(question, readFacts({system, clock: question.clock}))
     const found: Found = {
       answers: [judgeServers(servers, facts, lacks)],
       facts: {systemServers: servers.map(({name, id, version}) => ({name, id, version}))},
@@ -72,6 +74,18 @@ async function askServers(question: SystemQuestion, key: Promise<KeyFound>): Pro
   } catch (error) {
     return withKey({answers: [failed('system', error)]}, await key, 'shows only to the system account')
   }
+}
+
+/** A connection that comes when nobody waits any longer is closed. */
+function openInTime(question: SystemQuestion): Promise<SystemClient> {
+  const opening = SystemClient.open(question.spec)
+  const closeLate = (system: SystemClient): unknown => question.signal.aborted && system[Symbol.asyncDispose]()
+  void opening.then(closeLate, () => undefined)
+  return inTime(question, opening)
+}
+
+function inTime<T>({signal, spec}: SystemQuestion, promise: Promise<T>): Promise<T> {
+  return beforeAbort(promise, signal, spec.timeoutMs)
 }
 
 /** What the system user may not do and route changes, or looks at routes, need; nothing where it is not told. */
@@ -132,12 +146,13 @@ async function readKey({spec, level, account}: SystemQuestion): Promise<KeyFound
 
 /** Judges the key as a route change does, right before it would push. */
 async function judgeKey(
-  {spec, clock, account = ''}: SystemQuestion,
+  question: SystemQuestion,
   {system, facts, key}: {readonly system: SystemClient; readonly facts: ServersFacts; readonly key: SigningKey},
 ): Promise<Answer> {
+  const {spec, clock, account = ''} = question
   try {
     const source = {system, account, clock}
-    const view = await readAccount(source)
+    const view = await inTime(question, readAccount(source))
     checkTrust({...source, key, facts, timeoutMs: spec.timeoutMs}, view)
     const expires = view.token.expires
     const until = expires === undefined ? '' : `, whose token expires ${new Date(expires * 1000).toISOString()}`

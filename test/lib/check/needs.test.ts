@@ -36,7 +36,7 @@ import {writeUser} from '../../support/users.js'
 // there for no command.
 
 const lattice = 'least'
-const scope = {lattice, apiPrefix: '$JS.API', writePrefix: '', inboxPrefix: '_INBOX'}
+const scope = {lattice, configs: true, apiPrefix: '$JS.API', writePrefix: '', inboxPrefix: '_INBOX'}
 let server: OperatorServer
 let host: TestHost | undefined
 
@@ -69,6 +69,7 @@ const story: Readonly<Record<Ability, readonly Line[]>> = {
       `${claimed}@1.0.0`,
       Buffer.from(formatClaims({sub: claimed, iss: 'A', version: '1.0.0'})).toString(),
     ],
+    [CachePut, 'config', 'colours', '{"a":"b"}'],
     [CacheLs],
     [ClaimsLs],
     [LinkLs],
@@ -143,7 +144,10 @@ test('a user who may use exactly what the table has can do everything, and no su
     const creds = await writeUser(server.dir, server.account, grants(needsOf(ability, scope)))
     const results = await runAll(story[ability], environment(creds, sysCreds))
     for (const [index, {exitCode, stderr}] of results.entries()) {
-      expect({line: story[ability][index]!.slice(1), exitCode, stderr}).toMatchObject({exitCode: 0})
+      expect({line: story[ability][index]!.slice(1), exitCode, stderr}).toMatchObject({
+        exitCode: 0,
+        stderr: expect.any(String) as unknown,
+      })
       expect(stderr).not.toMatch(/Error|permission/i)
     }
     expect(await run(ContextCheck, ['--for', ability, '--exit-code'], environment(creds, sysCreds))).toMatchObject({

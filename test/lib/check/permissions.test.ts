@@ -1,13 +1,15 @@
+import {readFile} from 'node:fs/promises'
+
 import {describe, expect, test} from 'vitest'
 
-import {abilities, needsOf, type Need} from '../../../src/lib/check/needs.js'
+import {abilities, needsOf, systemNeeds, type Need} from '../../../src/lib/check/needs.js'
 import {fixOf} from '../../../src/lib/check/fix.js'
 import {lacking, neededFor, permissionsOf, type WirePermissions} from '../../../src/lib/check/permissions.js'
 import {readUserToken} from '../../../src/lib/check/user.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {encodeToken, type JsonObject} from '../../../src/lib/keys/token.js'
 
-const scope = {lattice: 'l', apiPrefix: '$JS.API', writePrefix: '', inboxPrefix: '_INBOX'}
+const scope = {lattice: 'l', configs: true, apiPrefix: '$JS.API', writePrefix: '', inboxPrefix: '_INBOX'}
 const all = abilities.flatMap((ability) => needsOf(ability, scope))
 const inbox: Need = {direction: 'subscribe', subject: '_INBOX.>', purpose: 'get answers', writes: false}
 const flow: Need = {direction: 'publish', subject: '$JS.FC.x.>', purpose: 'list', writes: false, answers: true}
@@ -73,6 +75,30 @@ describe('what counts', () => {
     const v1 = needsOf('control', {...scope, dialect: 'v1'}).map(({subject}) => subject)
     expect(v1).not.toContain('wasmbus.ctl.l.ping.hosts')
   })
+})
+
+test('the permissions that docs/ci.md tells people to grant lack nothing', async () => {
+  const text = await readFile(new URL('../../../docs/ci.md', import.meta.url), 'utf8')
+  type Grants = Record<string, {readonly publish: string[]; readonly subscribe: string[]}>
+  const grants = JSON.parse(/```json\n([^]*?)```/.exec(text)![1]!) as Grants
+  const ci = {...scope, lattice: 'default', configs: false, inboxPrefix: '_INBOX_ci'}
+  const missing = (needs: readonly Need[], grant: string, level: 'read' | 'write'): string[] => {
+    const {publish, subscribe} = grants[grant]!
+    const absent = new Set(grant === 'route' ? ['LATTICEROUTES_default', 'LATTICEACCOUNT'] : [])
+    const permissions = permissionsOf({publish: {allow: publish}, subscribe: {allow: subscribe}})
+    return lacking(neededFor(needs, {level, absent}), permissions)
+      .filter(({optional}) => optional === undefined)
+      .map(({subject}) => subject)
+  }
+  expect(missing(needsOf('cache', ci), 'cache', 'write')).toEqual([])
+  expect(missing(needsOf('control', ci), 'start, stop, scale', 'write')).toEqual([])
+  expect(missing(needsOf('calls', ci), 'call', 'write')).toEqual([])
+  expect(missing(needsOf('routes', ci), 'route', 'write')).toEqual([])
+  const system = systemNeeds('A'.repeat(56), '_INBOX_ci')
+  expect(missing(system, 'system user that pushes', 'write')).toEqual([])
+  expect(missing(system, 'system user that looks', 'read')).toEqual([])
+  expect(missing(system, 'system user that looks', 'write')).toEqual(['$SYS.REQ.CLAIMS.UPDATE'])
+  expect(missing(needsOf('routes', ci), 'cache', 'read')).not.toEqual([])
 })
 
 describe('a user token', () => {
