@@ -219,6 +219,101 @@ const context = z.strictObject({
   fields: labels,
   latticeFields: labels,
 })
+const usage = z.strictObject({used: count, limit: count.optional()})
+const questions = [
+  'server',
+  'cluster',
+  'rtt',
+  'tls',
+  'clock',
+  'account',
+  'user',
+  'token',
+  'cache',
+  'control',
+  'calls',
+  'routes',
+  'jetstream',
+  'bucket',
+  'hosts',
+  'system',
+  'operatorKey',
+  'clusterSeed',
+] as const
+const contextCheck = z.strictObject({
+  context: text,
+  lattice: text,
+  complete: yes,
+  checks: z.array(
+    z.strictObject({
+      check: z.enum(questions),
+      state: z.enum(['ok', 'missing', 'warning', 'notNeeded', 'unknown']),
+      detail: text,
+      lacks: z
+        .array(
+          z.strictObject({
+            direction: z.enum(['publish', 'subscribe']),
+            subject: text,
+            purpose: text,
+            reason: z.enum(['notAllowed', 'denied']),
+            optional: z.literal(true).optional(),
+            denied: text.optional(),
+          }),
+        )
+        .optional(),
+      fix: z.array(text).optional(),
+    }),
+  ),
+  server: z.strictObject({
+    url: text,
+    id: text,
+    name: text,
+    version: text,
+    cluster: text.optional(),
+    rttMs: z.number(),
+    tls: z.strictObject({protocol: text.optional(), certificateExpires: time.optional()}).optional(),
+    clockOffsetMs: z.int().optional(),
+  }),
+  user: z.strictObject({
+    id: text.optional(),
+    name: text.optional(),
+    account: text.optional(),
+    accountName: text.optional(),
+    tokenExpires: time.optional(),
+    permissionsFrom: z.enum(['server', 'token', 'nobody']),
+  }),
+  jetstream: z
+    .strictObject({
+      domain: text.optional(),
+      apiLevel: count.optional(),
+      storage: usage,
+      memory: usage,
+      streams: usage,
+      consumers: usage,
+    })
+    .optional(),
+  buckets: z.array(
+    z.strictObject({
+      name: text,
+      present: yes,
+      messages: count.optional(),
+      bytes: count.optional(),
+      replicas: count.optional(),
+    }),
+  ),
+  hosts: count.optional(),
+  systemServers: z.array(z.strictObject({name: text, id: text, version: text})).optional(),
+  operatorKey: text.optional(),
+  clusterKey: text.optional(),
+  needs: z.array(
+    z.strictObject({
+      ability: z.enum(['cache', 'control', 'calls', 'routes']),
+      level: z.enum(['none', 'read', 'write']),
+      publish: z.array(text),
+      subscribe: z.array(text),
+    }),
+  ),
+})
 const addedContext = z.strictObject({
   context: text,
   state: z.enum(['added', 'replaced', 'unchanged']),
@@ -319,6 +414,11 @@ test.each([
   [['context', 'add', 'more', '--dry-run'], addedContext],
   [['context', 'import', '--from', 'wash', '--dry-run'], importedContexts],
   [['context', 'rm', 'lattice-default-sys', '--dry-run'], removedContext],
+  [
+    ['context', 'check'],
+    contextCheck.required({operatorKey: true, clusterKey: true, jetstream: true, systemServers: true}),
+  ],
+  [['context', 'check', '--for', 'cache', '--read-only'], contextCheck],
   [['context', 'ls'], z.strictObject({contexts: z.array(context).length(2)})],
 ])('%j --json has the keys that scripts know', async (words, shape) => {
   expect(shape.safeParse(await story.cli.ok(...words)).error?.issues).toBeUndefined()
