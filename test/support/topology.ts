@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import {openConnection} from '../../src/lib/nats/connect.js'
+import type {TlsFiles} from '../../src/lib/nats/spec.js'
 import {cliIn, type Cli} from './cli.js'
 import {
   createTestOperator,
@@ -29,10 +30,17 @@ export interface Topology extends AsyncDisposable {
   connect: (name: string) => Promise<NatsConnection>
 }
 
+export interface TopologyOptions {
+  /** Default: a new one. */
+  readonly operator?: TestOperator
+  /** What a client of a server needs to trust it and to be trusted. */
+  readonly tls?: (name: string) => TlsFiles
+}
+
 /** Starts the servers at once; every one has JetStream unless it says otherwise. */
 export async function startTopology(
   definitions: Readonly<Record<string, TestServerOptions>>,
-  operator: TestOperator = createTestOperator(),
+  {operator = createTestOperator(), tls}: TopologyOptions = {},
 ): Promise<Topology> {
   await using unlessStarted = new AsyncDisposableStack()
   const ends = unlessStarted.use(new AsyncDisposableStack())
@@ -42,15 +50,15 @@ export async function startTopology(
   const context: Topology['context'] = (name, nats, lattice) => writeContexts(cli, {name, nats, lattice})
   const add: Topology['add'] = async (name, options) => {
     const server = ends.use(await operatorServer(operator, {jetstream: true, serverName: name, ...options}))
+    const [plainSpec, files] = [server.spec, tls?.(name)]
+    if (files !== undefined) Object.assign(server, {spec: (lattice?: string) => ({...plainSpec(lattice), tls: files})})
     servers.set(name, server)
-    const url = {url: server.url}
-    await context(`${name}-sys`, {...url, creds: server.sysCredsFile})
+    const {ca, cert, key, handshakeFirst: tls_first} = files ?? {}
+    const reached = {url: server.url, ca, cert, key, tls_first}
+    await context(`${name}-sys`, {...reached, creds: server.sysCredsFile})
     const {operatorKeyFile, clusterSeedFile} = server
-    await context(
-      name,
-      {...url, creds: server.credsFile},
-      {sysContext: `${name}-sys`, operatorKeyFile, clusterSeedFile},
-    )
+    const ours = {sysContext: `${name}-sys`, operatorKeyFile, clusterSeedFile}
+    await context(name, {...reached, creds: server.credsFile}, ours)
     return server
   }
   const results = await Promise.allSettled(Object.entries(definitions).map(([name, options]) => add(name, options)))

@@ -18,7 +18,7 @@ async function startHub(
 ): Promise<Topology> {
   const port = await freePort()
   const listen = `leafnodes {listen: "127.0.0.1:${port}"}\n${parts.hub.config ?? ''}`
-  const world = await startTopology({hub: {...parts.hub, config: listen}}, operator)
+  const world = await startTopology({hub: {...parts.hub, config: listen}}, {operator})
   try {
     const hub = world.server('hub')
     const remote = `{url: "nats://127.0.0.1:${port}", credentials: "${hub.credsFile}", account: ${hub.account.publicKey}}`
