@@ -79,16 +79,20 @@ export class LatticeCache {
       route: [routes],
       key: [data, versions, routes],
     }
+    const denied: NoPermissionError[] = []
     const read = async (bucket: string): Promise<StoredRecord[]> => {
       try {
         return await this.#list(bucket)
       } catch (error) {
         if (kind !== undefined || unreadable === undefined || !(error instanceof NoPermissionError)) throw error
+        denied.push(error)
         unreadable(bucket, error)
         return []
       }
     }
-    const lists = await Promise.all((kind === undefined ? [...wanted.key, config] : wanted[kind]).map(read))
+    const buckets = kind === undefined ? [...wanted.key, config] : wanted[kind]
+    const lists = await Promise.all(buckets.map(read))
+    if (denied[0] !== undefined && denied.length === buckets.length) throw denied[0]
     return lists
       .flat()
       .map(({entry}) => entry)
@@ -131,9 +135,11 @@ export class LatticeCache {
     return {scope: this.#spec, claims: () => this.list('claims')}
   }
 
-  /** JetStream as this connection reaches it. */
-  jetStream(): JetStream {
-    return jetStream(this.#nc, this.#spec)
+  /** JetStream as this connection reaches it, or that of another domain. */
+  jetStream(domain?: string): JetStream {
+    if (domain === undefined) return jetStream(this.#nc, this.#spec)
+    const {jsApiPrefix: _own, ...spec} = this.#spec
+    return jetStream(this.#nc, {...spec, jsDomain: domain})
   }
 
   /** A bucket on this connection, whether it exists or not. */

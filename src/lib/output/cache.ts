@@ -1,7 +1,6 @@
 import type {CacheEntry} from '../cache/entry.js'
 import type {CacheChange} from '../cache/write.js'
 import {fields} from './fields.js'
-import {table, type TableOptions} from './table.js'
 import {clean} from './text.js'
 import {formatAge} from './time.js'
 
@@ -20,22 +19,6 @@ export function cacheEntryView(entry: CacheEntry, now: Date): string {
     ['problem', problem],
   ])
   return `${head}\n\n${valueText(entry)}`
-}
-
-/** Records, a line each; what is malformed says so. */
-export function cacheEntriesView(entries: readonly CacheEntry[], options: TableOptions & {readonly now: Date}): string {
-  if (entries.length === 0 && options.terminal) return 'No records are stored.'
-  const rows = entries.map(({kind, name, title, version, revision, created, problem, bucket}) => [
-    kind,
-    name,
-    title ?? '',
-    version ?? '',
-    String(revision),
-    options.terminal ? formatAge(new Date(created), options.now) : created,
-    bucket,
-    problem ?? '',
-  ])
-  return table(['KIND', 'KEY', 'NAME', 'VERSION', 'REVISION', 'AGE', 'BUCKET', 'PROBLEM'], rows, options)
 }
 
 /** What a write did or would do, what it replaced, and how to take it back. */
