@@ -53,14 +53,15 @@ export async function completionHome(contexts: readonly string[] = []): Promise<
   }
   await mkdir(join(paths.config, 'context'), {recursive: true})
   for (const name of contexts) await writeFile(join(paths.config, 'context', `${name}.json`), '{}')
-  if (contexts[0] !== undefined) await writeFile(join(paths.config, 'context.txt'), contexts[0])
+  if (contexts.length > 0) await writeFile(join(paths.config, 'context.txt'), contexts[0]!)
   await writeFile(paths.program, program(paths))
   await writeFile(paths.started, '')
   const env = {HOME: folder.path, PATH: process.env['PATH'] ?? '', LC_ALL: 'C.UTF-8'}
   const options = async (shell: Shell, {env: more = {}, before}: ShellMore) => {
     const script = join(folder.path, `script.${shell}`)
     await writeFile(script, (await completionScript(shell, commandTable, ['/bin/sh', paths.program])).script)
-    const wanted = Object.entries({...env, ...more}).filter(([, value]) => value !== undefined)
+    const all: Record<string, string | undefined> = {...env, ...more}
+    const wanted = Object.entries(all).filter(([, value]) => value !== undefined)
     return {
       shell,
       script,
@@ -76,7 +77,7 @@ export async function completionHome(contexts: readonly string[] = []): Promise<
       const lines = (await readFile(paths.started, 'utf8')).split('\n').filter((line) => line !== '')
       return lines.map((line) => line.split('\u001f').slice(0, -1))
     },
-    known: (lines) => writeFile(paths.known, lines === undefined ? '' : lines.map((line) => `${line}\n`).join('')),
+    known: (lines = []) => writeFile(paths.known, lines.map((line) => `${line}\n`).join('')),
     files: async () => {
       const names = await readdir(paths.names).catch(() => [])
       const whole = names.filter((name) => !name.endsWith('.tmp'))

@@ -58,7 +58,9 @@ function means(text: string, entity: Entity, all: readonly Entity[]): boolean {
   try {
     const ref = parseRef(text)
     const resolution = resolveEntity(ref, all)
-    return ref.version === undefined && resolution.kind === 'found' && resolution.entity === entity
+    return (
+      !text.startsWith('-') && ref.version === undefined && resolution.kind === 'found' && resolution.entity === entity
+    )
   } catch {
     return false
   }

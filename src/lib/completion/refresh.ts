@@ -10,6 +10,7 @@ import {cacheDir} from '../files/paths.js'
 import {writeFileAtomic} from '../files/write-file.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import type {NatsConnection} from '@nats-io/transport-node'
+import {withFileErrors} from '../server/file-error.js'
 import {withLock} from '../server/lock.js'
 import {formatNames, linesOf, type NameLine} from './names.js'
 
@@ -56,13 +57,16 @@ export async function refreshNames(options: RefreshOptions, from: NamesFrom): Pr
     throw new UsageError(`${JSON.stringify(file)} is not a file of names.`)
   if (key === '' || /\p{C}/u.test(key)) throw new UsageError('The key is not one line of text.')
   const path = join(namesFolder(), file)
+  const work = async (): Promise<Refreshed> => {
+    const names = await inTime(askNames(from), timeoutMs)
+    await writeFileAtomic(path, formatNames(key, Math.floor(clock.now() / 1000), names))
+    await removeOld(clock.now() - keptMs)
+    return {file: path, names: names.length, changed: true}
+  }
   try {
-    return await withLock(`${path}.lock`, {clock, waitMs: 0}, async () => {
-      const names = await inTime(askNames(from), timeoutMs)
-      await writeFileAtomic(path, formatNames(key, Math.floor(clock.now() / 1000), names))
-      await removeOld(clock.now() - keptMs)
-      return {file: path, names: names.length, changed: true}
-    })
+    return await withFileErrors(`The names cannot be kept in '${namesFolder()}'`, () =>
+      withLock(`${path}.lock`, {clock, waitMs: 0}, work),
+    )
   } catch (error) {
     if (error instanceof ConflictError) return {file: path, names: 0, changed: false}
     throw error
