@@ -38,15 +38,17 @@ test('dead servers beside a living one neither delay a command nor keep it alive
   await using server = await startNatsServer()
   const urls = [silent.url, other.url, `nats://127.0.0.1:${await freePort()}`, server.url].join(',')
   const ended = await cli.run('host', 'ls', '-s', urls, '--timeout', '10s', '--json')
-  expect(ended).toMatchObject({exitCode: 0, stderr: ''})
+  expect(ended.exitCode).toBe(0)
   expect(ended.json()).toEqual({lattice: 'default', hosts: []})
   expect(ended.tookMs).toBeLessThan(5000)
 })
 
 test('what a server says against the protocol gets into no output', async () => {
   await using rude = await startFakeServer((socket) => {
-    greetAs('2.11.0')(socket)
-    setTimeout(() => socket.write('\u001b[31mINFO {"version": \u001b\r\n'), 50)
+    greetAs('2.11.0', {muteAfter: 'PUB '})(socket)
+    socket.on('data', (bytes: Buffer) => {
+      if (bytes.includes('PUB ')) socket.write('\u001b[31mINFO {"version": \u001b\r\n')
+    })
   })
   const ended = await cli.run('host', 'ls', '-s', rude.url, '--timeout', '1s', '--json')
   expect(ended.exitCode).not.toBe(0)

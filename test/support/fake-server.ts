@@ -35,12 +35,15 @@ export async function startFakeServer(serve: (socket: Socket) => void = () => un
   }
 }
 
-/** Says what a nats-server of a version says first, and answers pings. */
-export function greetAs(version: string, more: Readonly<Record<string, unknown>> = {}): (socket: Socket) => void {
+/** Says what a nats-server of a version says first, and answers pings, until it reads `muteAfter`: then the cable is cut. */
+export function greetAs(version: string, {muteAfter}: {readonly muteAfter?: string} = {}): (socket: Socket) => void {
   const info = {server_id: 'NFAKE', server_name: 'fake', version, proto: 1, headers: true, max_payload: 1 << 20}
   return (socket) => {
-    socket.write(`INFO ${JSON.stringify({...info, ...more})}\r\n`)
+    socket.write(`INFO ${JSON.stringify(info)}\r\n`)
+    let mute = false
     socket.on('data', (bytes: Buffer) => {
+      mute ||= muteAfter !== undefined && bytes.includes(muteAfter)
+      if (mute) return
       for (const _ping of bytes.toString('latin1').matchAll(/PING\r\n/g)) socket.write('PONG\r\n')
     })
   }

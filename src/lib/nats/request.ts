@@ -1,4 +1,11 @@
-import {createInbox, type Msg, type MsgHdrs, type NatsConnection, type Subscription} from '@nats-io/transport-node'
+import {
+  createInbox,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  PermissionViolationError,
+  type Subscription,
+} from '@nats-io/transport-node'
 
 import {ConnectionError, NotFoundError, ServerError, TimeoutError} from '../errors.js'
 import {onReconnect, repeatUntilAnswered} from './again.js'
@@ -14,6 +21,47 @@ export class NoRespondersError extends NotFoundError {
 export class RequestTimeoutError extends TimeoutError {
   constructor(subject: string, waitedMs: number) {
     super(`No answer on '${subject}' within ${waitedMs} ms.`, {details: {subject, waitedMs}})
+  }
+}
+
+/** The server went away between a request and its answer; whether it was executed is unknown. */
+export class LostConnectionError extends ConnectionError {
+  constructor(subject: string, cause?: unknown) {
+    super(`The connection was lost while waiting for the answer on '${subject}'.`, {
+      suggestions: ['Whether it was done is not known: look before doing it again.'],
+      details: {subject, reason: 'lost'},
+      cause,
+    })
+  }
+}
+
+/** The connection stands, and the server answers nothing at all, not even a ping. */
+export class SilentServerError extends ConnectionError {
+  constructor(subject: string, waitedMs: number) {
+    super(`The server says nothing any more: no answer on '${subject}' within ${waitedMs} ms, and none to a ping.`, {
+      suggestions: ['Run the same command again.'],
+      details: {subject, waitedMs, reason: 'silent'},
+    })
+  }
+}
+
+/** The server forbids this user a subject; `requested` is what was asked for, which an inbox is only needed for. */
+export class NoPermissionError extends ConnectionError {
+  constructor({operation, subject, message}: PermissionViolationError, requested: string) {
+    const isInbox = operation === 'subscription' && subject !== requested
+    const named = isInbox ? subject.replace(/(\.[^.]{22})?\.[^.]*$/, '.>') : subject || requested
+    super(
+      isInbox
+        ? `No permission to subscribe to '${named}', where answers arrive.`
+        : `No permission to ${operation === 'publish' ? 'publish' : 'subscribe'} to '${named}'.`,
+      {
+        suggestions: isInbox
+          ? ['--inbox-prefix PREFIX, one that this user may subscribe to']
+          : ['lattice context check'],
+        details: {subject: named, operation, reason: 'no-permission', ...(isInbox ? {requested} : {})},
+        cause: new Error(message),
+      },
+    )
   }
 }
 
@@ -33,10 +81,15 @@ export async function request(
 ): Promise<Msg> {
   const send = (timeout: number): Promise<Msg> =>
     nc.request(subject, payload, {timeout, ...(headers === undefined ? {} : {headers})})
+  const asked = identityOf(nc)
   try {
     return await (again ? repeatUntilAnswered(nc, timeoutMs, send) : send(timeoutMs))
   } catch (error) {
-    throw requestFailure(error, subject, timeoutMs)
+    const failure = requestFailure(error, subject, timeoutMs)
+    // What was sent over a connection that is gone is answered to nobody.
+    throw failure instanceof RequestTimeoutError && identityOf(nc) !== asked
+      ? new LostConnectionError(subject, error)
+      : failure
   }
 }
 
@@ -71,7 +124,8 @@ export interface GatherOptions {
 
 /**
  * Sends one request and gathers the replies of everyone who answers; empty when nobody listens. It begins anew when the
- * connection was lost and came back, so it is for requests that may be sent twice.
+ * connection was lost and came back, so it is for requests that may be sent twice. Throws a ConnectionError when the
+ * request is forbidden or the server is gone.
  */
 export function requestMany(
   nc: NatsConnection,
@@ -82,6 +136,7 @@ export function requestMany(
   return new Promise((resolve, reject) => {
     let replies: Msg[] = []
     let stall: NodeJS.Timeout | undefined
+    let heard = false
     let subscription: Subscription | undefined
     const finish = (error?: Error): void => {
       clearTimeout(total)
@@ -104,15 +159,26 @@ export function requestMany(
       clearTimeout(stall)
       subscription?.unsubscribe()
       replies = []
+      heard = false
       try {
         const inbox = createInbox(inboxPrefix(nc))
         subscription = nc.subscribe(inbox, {callback: receive})
+        // By this the client knows whom to tell that the request is forbidden.
+        Object.assign(subscription, {requestSubject: subject})
         nc.publish(subject, payload, {reply: inbox})
+        nc.flush().then(
+          () => (heard = true),
+          () => undefined,
+        )
       } catch (error) {
         finish(requestFailure(error, subject, timeoutMs))
       }
     }
-    const total = setTimeout(finish, timeoutMs)
+    // Who hears nothing from the server itself must not conclude that nobody is there.
+    const total = setTimeout(
+      () => finish(heard || replies.length > 0 ? undefined : new SilentServerError(subject, timeoutMs)),
+      timeoutMs,
+    )
     const stopFollowing = onReconnect(nc, send)
     send()
   })
@@ -125,20 +191,20 @@ function inboxPrefix(nc: NatsConnection): string | undefined {
 
 /** The LatticeError that a failed request stands for. */
 export function requestFailure(error: unknown, subject: string, timeoutMs: number): Error {
-  if (!(error instanceof Error)) return new ServerError(`The request on '${subject}' failed.`, {cause: error})
-  const chain = [error, ...(error.cause instanceof Error ? [error.cause] : [])]
-  for (const {name, message} of chain) {
-    if (name === 'NoRespondersError' || /no responders/i.test(message)) return new NoRespondersError(subject)
+  for (let each = error; each instanceof Error; each = each.cause) {
+    const {name, message} = each
+    if (name.startsWith('NoResponders') || /no responders/i.test(message)) return new NoRespondersError(subject)
     if (name === 'TimeoutError') return new RequestTimeoutError(subject, timeoutMs)
-    if (name === 'PermissionViolationError') {
-      return new ConnectionError(`No permission to publish to '${subject}'.`, {details: {subject}, cause: error})
-    }
+    if (each instanceof PermissionViolationError) return new NoPermissionError(each, subject)
     if (/^(Closed|Draining)?ConnectionError$/.test(name) || /^connection (closed|disconnected)$/.test(message)) {
-      return new ConnectionError(`The connection was lost during the request on '${subject}'.`, {
-        details: {subject},
-        cause: error,
-      })
+      return new LostConnectionError(subject, error)
     }
   }
-  return new ServerError(`The request on '${subject}' failed: ${error.message}.`, {details: {subject}, cause: error})
+  const why = error instanceof Error ? `: ${error.message}` : ''
+  return new ServerError(`The request on '${subject}' failed${why}.`, {details: {subject}, cause: error})
+}
+
+/** Which connection this is, of those that a client has one after the other. */
+function identityOf({info}: NatsConnection): string {
+  return `${info?.server_id ?? ''} ${info?.client_id ?? ''}`
 }

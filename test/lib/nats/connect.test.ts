@@ -41,10 +41,7 @@ describe('a connection that cannot be had says why', () => {
   })
 
   test('a server that greets and never answers ends within it too', async () => {
-    await using mute = await startFakeServer((socket) => {
-      greetAs('2.11.0')(socket)
-      socket.removeAllListeners('data')
-    })
+    await using mute = await startFakeServer(greetAs('2.11.0', {muteAfter: 'CONNECT'}))
     const failed = await failureOf(specFor(mute.url, short))
     expect(failed.reason).toBe('no-answer')
     expect(failed.tookMs).toBeLessThan(1000)
