@@ -1,3 +1,6 @@
+import {mkdir, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+
 import type {Answer, CheckReport, Question} from '../../src/lib/check/report.js'
 import ContextCheck from '../../src/commands/context/check.js'
 import {run, type RunResult} from './run.js'
@@ -41,5 +44,16 @@ export async function check(env: Readonly<Record<string, string>>, ...argv: read
     answer,
     answers,
     lacks: (check) => (answer(check).lacks ?? []).map(({direction, subject}) => `${direction} ${subject}`),
+  }
+}
+
+/** Writes a context below a configuration folder: natscli's file and ours. */
+export async function contextIn(config: string, name: string, nats: object, lattice: object = {}): Promise<void> {
+  for (const [folder, fields] of [
+    [join('nats', 'context'), nats],
+    [join('lattice', 'contexts'), lattice],
+  ] as const) {
+    await mkdir(join(config, folder), {recursive: true})
+    await writeFile(join(config, folder, `${name}.json`), JSON.stringify(fields), {mode: 0o600})
   }
 }

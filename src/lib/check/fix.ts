@@ -17,10 +17,7 @@ export function fixOf(lacks: readonly Lack[], grantee: Grantee): string[] {
   const denied = lacks.filter(({reason}) => reason === 'denied')
   return [
     ...(allowed.length === 0 ? [] : grantee.token ? nscLines(allowed, grantee) : words(allowed, grantee)),
-    ...denied.map(
-      ({direction, subject, denied: part}) =>
-        `Take what denies ${ownerOf(grantee)} to ${direction} '${part ?? subject}' away.`,
-    ),
+    ...denialWords(denied, grantee),
   ]
 }
 
@@ -46,16 +43,27 @@ function nscLines(lacks: readonly Lack[], {user = 'USER', account = 'ACCOUNT', s
 
 function words(lacks: readonly Lack[], grantee: Grantee): string[] {
   return (['publish', 'subscribe'] as const).flatMap((direction) => {
-    const subjects = subjectsOf(lacks, direction)
-    const list = subjects.map((subject) => JSON.stringify(subject)).join(', ')
-    return subjects.length === 0 ? [] : [`Let ${ownerOf(grantee)} ${direction}: [${list}]`]
+    const list = listOf(subjectsOf(lacks, direction))
+    return list === '' ? [] : [`Let ${ownerOf(grantee)} ${direction}: [${list}]`]
   })
+}
+
+function denialWords(lacks: readonly Lack[], grantee: Grantee): string[] {
+  const parts = lacks.map(({direction, subject, denied}) => ({direction, subject: denied ?? subject}))
+  return (['publish', 'subscribe'] as const).flatMap((direction) => {
+    const list = listOf(subjectsOf(parts, direction))
+    return list === '' ? [] : [`Take away what denies ${ownerOf(grantee)} to ${direction}: [${list}]`]
+  })
+}
+
+function listOf(subjects: readonly string[]): string {
+  return subjects.map((subject) => JSON.stringify(subject)).join(', ')
 }
 
 function ownerOf({user}: Grantee): string {
   return user === undefined ? 'the user' : `user '${user}'`
 }
 
-function subjectsOf(lacks: readonly Lack[], direction: Lack['direction']): string[] {
+function subjectsOf(lacks: readonly Pick<Lack, 'direction' | 'subject'>[], direction: Lack['direction']): string[] {
   return [...new Set(lacks.flatMap((lack) => (lack.direction === direction ? [lack.subject] : [])))]
 }

@@ -124,6 +124,13 @@ export function withoutAccount(error: unknown): Answer {
   return {check: 'jetstream', state: 'ok', detail: 'it answers; limits and usage are not visible to this user'}
 }
 
+/** The answer where the user may ask nothing that would show whether there is any. */
+export const unseenJetStream: Answer = {
+  check: 'jetstream',
+  state: 'unknown',
+  detail: 'the user may not ask anything that would show it',
+}
+
 function left({used, limit: most}: Usage): number {
   return most === undefined ? Infinity : most - used
 }

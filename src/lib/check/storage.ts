@@ -2,7 +2,7 @@ import {bucketNames} from '../cache/key.js'
 import {askApi, type JetStream} from '../cache/jetstream.js'
 import {LatticeError} from '../errors.js'
 import {bucketsFor, lookAtBucket, unseen, type BucketFound} from './buckets.js'
-import {judgeAccount, readAccount, withoutAccount, type JetStreamAccount} from './jetstream.js'
+import {judgeAccount, readAccount, unseenJetStream, withoutAccount, type JetStreamAccount} from './jetstream.js'
 import {leaseBucket} from './needs.js'
 import type {Answer, Found} from './report.js'
 import {wantsJetStream, type Wanted} from './wanted.js'
@@ -32,7 +32,11 @@ export async function checkStorage(question: StorageQuestion): Promise<Found> {
   const others = absent.includes(bucketNames(lattice).data) ? await otherLattices(question) : []
   return {
     answers: [
-      account === undefined ? withoutAccount(undefined) : judge(account, {absent, wanted}),
+      account !== undefined
+        ? judge(account, {absent, wanted})
+        : buckets.length > 0
+          ? withoutAccount(undefined)
+          : unseenJetStream,
       ...found.map(({answer}) => hintAt(others, answer)),
     ],
     facts: {...(account === undefined ? {} : {jetstream: account.facts}), buckets},

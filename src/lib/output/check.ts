@@ -10,6 +10,7 @@ export interface CheckLine {
     readonly direction: string
     readonly subject: string
     readonly purpose: string
+    readonly optional?: true
     readonly denied?: string
   }[]
   readonly fix?: readonly string[]
@@ -24,8 +25,11 @@ const names: Readonly<Record<string, string>> = {
 /** All answers, a line each, and a line for each subject that may not be used. */
 export function checkView(checks: readonly CheckLine[], options: TableOptions): string {
   const rows = checks.flatMap(({check, state, detail, lacks = []}) => {
-    const head = [names[check] ?? check, state === 'notNeeded' ? 'not needed' : state]
-    return [[...head, detail], ...lacks.map((lack) => [...head, lackText(lack)])]
+    const name = names[check] ?? check
+    return [
+      [name, state === 'notNeeded' ? 'not needed' : state, detail],
+      ...lacks.map((lack) => [name, lack.optional === true ? 'warning' : state, lackText(lack)]),
+    ]
   })
   return table(['CHECK', 'STATE', 'DETAIL'], rows, options)
 }

@@ -4,8 +4,7 @@ import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
 import {createKey} from '../../../src/lib/keys/nkey.js'
-import {writeContext} from '../../../src/lib/nats/context-files.js'
-import {check, runCheck} from '../../support/checks.js'
+import {check, contextIn, runCheck} from '../../support/checks.js'
 import {startHost} from '../../support/host.js'
 import {startOperatorServer, type OperatorServer} from '../../support/nats-server.js'
 import {changeAccount, writeUser} from '../../support/users.js'
@@ -167,10 +166,24 @@ describe('a user who may not do everything', () => {
         {subject: '$KV.LATTICEVERSIONS_default.>', denied: '$KV.LATTICEVERSIONS_default.CLAIMS_secret'},
       ],
       fix: [
-        "Take what denies user 'user' to publish '$KV.LATTICEDATA_default.CLAIMS_secret' away.",
-        "Take what denies user 'user' to publish '$KV.LATTICEVERSIONS_default.CLAIMS_secret' away.",
+        `Take away what denies user 'user' to publish: ["$KV.LATTICEDATA_default.CLAIMS_secret", "$KV.LATTICEVERSIONS_default.CLAIMS_secret"]`,
       ],
     })
+  })
+
+  test('and may ask nothing of JetStream does not learn whether there is any', async () => {
+    const {answer, answers} = await check(await as({pub: {deny: ['$JS.>']}}), '--for', 'cache')
+    expect(answer('jetstream').state).toBe('unknown')
+    expect(answers('bucket').map(({state}) => state)).toEqual(['unknown', 'unknown'])
+    const {stdout} = await runCheck(
+      await as({pub: {deny: ['$JS.FC.>', '$KV.LATTICEVERSIONS_default.>']}}),
+      '--for',
+      'cache',
+    )
+    expect(stdout).toContain(
+      'cache\twarning\tpublish $JS.FC.KV_LATTICEDATA_default.>, to list more than 2 MB of records\n',
+    )
+    expect(stdout).toContain('cache\tmissing\tpublish $KV.LATTICEVERSIONS_default.>, to write a record\n')
   })
 
   test('is only warned of what lattice does without', async () => {
@@ -307,9 +320,7 @@ describe('system account and operator key', () => {
 
 describe('which connection', () => {
   test('a context is checked by its name, and two names are refused', async () => {
-    process.env['XDG_CONFIG_HOME'] = server.dir
-    await writeContext('named', {url: server.url, creds: server.credsFile}, {lattice: 'blue'})
-    Reflect.deleteProperty(process.env, 'XDG_CONFIG_HOME')
+    await contextIn(server.dir, 'named', {url: server.url, creds: server.credsFile}, {lattice: 'blue'})
     const env = {XDG_CONFIG_HOME: server.dir}
     expect((await check(env, 'named')).report).toMatchObject({context: 'named', lattice: 'blue'})
     expect(await runCheck(env, 'named', '--context', 'other')).toMatchObject({exitCode: 2})

@@ -152,7 +152,7 @@ describe('the fix', () => {
       `Let user 'u' subscribe: ["_INBOX.>"]`,
     ])
     expect(fixOf([{...lack, reason: 'denied', denied: '$KV.B.x'}], {token: true})).toEqual([
-      `Take what denies the user to publish '$KV.B.x' away.`,
+      `Take away what denies the user to publish: ["$KV.B.x"]`,
     ])
   })
 })

@@ -9,7 +9,7 @@ import type {CheckReport} from '../../../src/lib/check/report.js'
 import {systemClock} from '../../../src/lib/clock.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
 import {createAuthority} from '../../support/certificates.js'
-import {check, runCheck} from '../../support/checks.js'
+import {check, contextIn, runCheck} from '../../support/checks.js'
 import {plainSpec} from '../../support/host.js'
 import {startNatsServer, startOperatorCluster, startOperatorServer, type TestServer} from '../../support/nats-server.js'
 import {startOldServer} from '../../support/old-server.js'
@@ -209,10 +209,7 @@ describe('servers that are slow, silent or old', () => {
     await once(silent, 'listening')
     const {port} = silent.address() as {port: number}
     try {
-      const {writeContext} = await import('../../../src/lib/nats/context-files.js')
-      process.env['XDG_CONFIG_HOME'] = server.dir
-      await writeContext('silent', {url: `nats://127.0.0.1:${port}`, creds: server.sysCredsFile})
-      Reflect.deleteProperty(process.env, 'XDG_CONFIG_HOME')
+      await contextIn(server.dir, 'silent', {url: `nats://127.0.0.1:${port}`, creds: server.sysCredsFile})
       const env = {
         XDG_CONFIG_HOME: server.dir,
         LATTICE_URL: server.url,
