@@ -25,6 +25,7 @@ export interface JetStream {
 
 /** Error codes of the JetStream API that lead to a decision. */
 export const jsCodes = {
+  clusterUnavailable: 10008,
   noMessage: 10037,
   notEnabledForAccount: 10039,
   streamDifferent: 10058,
@@ -34,6 +35,7 @@ export const jsCodes = {
   sameMessagePending: 10158,
   wrongLastSequencePending: 10163,
   wrongLastSequenceUnknown: 10164,
+  tooManyRequests: 10167,
 } as const
 
 /** What the API said: its error, or the fields of its answer. */
@@ -65,21 +67,20 @@ export function jetStream(
  * ConnectionError when there is no JetStream and a TimeoutError when nothing answers.
  */
 export async function askApi(
-  {nc, prefix, timeoutMs}: JetStream,
+  js: Pick<JetStream, 'nc' | 'prefix' | 'timeoutMs'>,
   operation: string,
   body?: unknown,
   {again = true}: Pick<RequestOptions, 'again'> = {},
 ): Promise<ApiAnswer> {
+  const {nc, prefix, timeoutMs} = js
   const subject = `${prefix}.${operation}`
-  const reply = await request(nc, subject, body === undefined ? '' : JSON.stringify(body), {
-    timeoutMs,
-    again,
-  }).catch((error: unknown) => {
-    throw error instanceof NoRespondersError ? new NoJetStreamError('server', error) : error
+  const payload = body === undefined ? '' : JSON.stringify(body)
+  const reply = await request(nc, subject, payload, {timeoutMs, again}).catch((error: unknown) => {
+    throw error instanceof NoRespondersError ? new NoJetStreamError('server', js, error) : error
   })
   const answer = readAnswer(reply.string(), subject)
-  if (answer.error?.code === jsCodes.notEnabledForAccount) throw new NoJetStreamError('account')
-  if (answer.error?.code === jsCodes.notEnabled) throw new NoJetStreamError('server')
+  if (answer.error?.code === jsCodes.notEnabledForAccount) throw new NoJetStreamError('account', js)
+  if (answer.error?.code === jsCodes.notEnabled) throw new NoJetStreamError('server', js)
   return answer
 }
 
@@ -96,25 +97,63 @@ export function readAnswer(text: string, subject: string): ApiAnswer {
   }
 }
 
-/** Neither the account nor the server has JetStream, or the domain is not one of this connection's. */
+/** There is no JetStream where it was looked for: in the account, on the server, or in a domain. */
 export class NoJetStreamError extends ConnectionError {
-  constructor(missingIn: 'account' | 'server', cause?: unknown) {
-    super(
+  constructor(missingIn: 'account' | 'server', {nc, prefix}: Pick<JetStream, 'nc' | 'prefix'>, cause?: unknown) {
+    const {sentence, suggestions, reason} =
       missingIn === 'account'
-        ? 'JetStream is not enabled for this account.'
-        : 'JetStream does not answer: the server runs without it, or the domain or API prefix is wrong.',
-      {
-        suggestions: [
-          'lattice context show',
-          missingIn === 'account'
-            ? 'Give the account JetStream limits.'
-            : 'Start nats-server with -js, or use lattice up.',
-        ],
-        details: {missingIn},
-        ...(cause === undefined ? {} : {cause}),
-      },
-    )
+        ? missingInAccount
+        : prefix === '$JS.API'
+          ? missingOnServer(nc)
+          : missingBehind(prefix, nc)
+    super(sentence, {suggestions, details: {missingIn, reason, prefix}, cause})
   }
+}
+
+interface Missing {
+  readonly sentence: string
+  readonly suggestions: readonly string[]
+  readonly reason: string
+}
+
+const missingInAccount: Missing = {
+  sentence: 'JetStream is not enabled for this account.',
+  suggestions: ['lattice context check', 'nsc edit account --js-enable 1'],
+  reason: 'account-without-jetstream',
+}
+
+function missingOnServer({info}: NatsConnection): Missing {
+  // A leaf node often leaves JetStream to its hub.
+  const elsewhere = '--js-domain NAME, when another server has it'
+  return info?.jetstream === true
+    ? {
+        sentence: 'JetStream does not answer, though the server has it.',
+        suggestions: ['lattice context check', elsewhere],
+        reason: 'jetstream-silent',
+      }
+    : {
+        sentence: 'The server runs without JetStream.',
+        suggestions: ['Start nats-server with -js, or use lattice up.', elsewhere],
+        reason: 'server-without-jetstream',
+      }
+}
+
+function missingBehind(prefix: string, {info}: NatsConnection): Missing {
+  const domain = /^\$JS\.([^.]+)\.API$/.exec(prefix)?.[1]
+  // Of all domains that there may be, a server tells its own.
+  const {domain: known} = (info ?? {}) as {domain?: string}
+  const own = known === undefined || known === domain ? [] : [`--js-domain ${known}`]
+  return domain === undefined
+    ? {
+        sentence: `Nobody answers for JetStream under the prefix '${prefix}'.`,
+        suggestions: ['lattice context show', ...own],
+        reason: 'api-prefix-unknown',
+      }
+    : {
+        sentence: `Nobody answers for the JetStream domain '${domain}'.`,
+        suggestions: [...own, 'lattice context show'],
+        reason: 'domain-unknown',
+      }
 }
 
 /** The ServerError for an error of the API that nobody expected. */
