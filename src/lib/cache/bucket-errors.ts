@@ -1,4 +1,4 @@
-import {ConflictError, NotFoundError} from '../errors.js'
+import {ConflictError, ConnectionError, NotFoundError, ServerError} from '../errors.js'
 
 /** The bucket does not exist. */
 export class MissingBucketError extends NotFoundError {
@@ -32,4 +32,38 @@ export class RevisionConflictError extends ConflictError {
     this.expected = expected
     this.current = current
   }
+}
+
+/** The error for a bucket that is there and whose writes nobody takes; `info` is what its stream says. */
+export function nobodyTakes(bucket: string, info: Readonly<Record<string, unknown>>, cause: Error): Error {
+  const origin = originApi(info)
+  const {leader} = (info['cluster'] ?? {leader: 'itself'}) as {leader?: string}
+  if (origin !== undefined) {
+    return new ConnectionError(
+      `The bucket '${bucket}' follows another one, which takes its writes and does not answer.`,
+      {
+        suggestions: ['Try again when the other JetStream domain can be reached.'],
+        details: {bucket, api: origin},
+        cause,
+      },
+    )
+  }
+  if (leader) {
+    return new ConnectionError(`The bucket '${bucket}' can be read, but no write gets to it from here.`, {
+      suggestions: ['Behind a leaf node name its JetStream domain: "jetstream_domain" in the context.'],
+      details: {bucket},
+      cause,
+    })
+  }
+  return new ServerError(`The bucket '${bucket}' has no leader at the moment, so nothing can be written.`, {
+    suggestions: ['Try again when enough servers of its cluster run.'],
+    details: {bucket},
+    cause,
+  })
+}
+
+/** API prefix of the domain whose bucket this one follows; undefined for one of its own. */
+export function originApi(info: Readonly<Record<string, unknown>>): string | undefined {
+  const {mirror} = (info['config'] ?? {}) as {mirror?: {external?: {api?: string}}}
+  return mirror?.external?.api
 }

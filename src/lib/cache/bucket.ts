@@ -2,10 +2,10 @@ import {setTimeout} from 'node:timers/promises'
 
 import {headers, nuid, type MsgHdrs, type NatsConnection} from '@nats-io/transport-node'
 
-import {ConnectionError, ServerError, UsageError} from '../errors.js'
+import {ServerError, UsageError} from '../errors.js'
 import {NoRespondersError, request} from '../nats/request.js'
 import type {BucketEntry, WatchOptions} from './bucket-entry.js'
-import {MissingBucketError, RevisionConflictError} from './bucket-errors.js'
+import {MissingBucketError, nobodyTakes, originApi, RevisionConflictError} from './bucket-errors.js'
 import {
   askApi,
   jetStream,
@@ -149,7 +149,7 @@ export class Bucket {
     value: Uint8Array,
     {operation, expected}: Expectation & {operation?: 'DEL'},
   ): Promise<number> {
-    const subject = `${this.#js.writePrefix}${this.#subject(key)}`
+    const subject = this.#subject(key)
     const head = headers()
     if (operation !== undefined) head.set('KV-Operation', operation)
     if (expected !== undefined) head.set('Nats-Expected-Last-Subject-Sequence', String(expected))
@@ -161,42 +161,30 @@ export class Bucket {
     return this.#afterRefusal(error, {key, value, expected, operation})
   }
 
-  /** Nobody answers in a cluster for a moment after the bucket was made; nothing was stored then, so it is sent again. */
+  /**
+   * Nobody answers in a cluster for a moment after the bucket was made; nothing was stored then, so it is sent again. Nor
+   * does anybody for a bucket that follows one of another domain, which is where writes go.
+   */
   async #publish(subject: string, value: Uint8Array, head: MsgHdrs): Promise<ApiAnswer> {
-    const {nc, timeoutMs} = this.#js
+    const {nc, timeoutMs, writePrefix} = this.#js
     const until = performance.now() + Math.min(timeoutMs, leaderMs)
+    let target = `${writePrefix}${subject}`
     for (;;) {
       try {
-        const reply = await request(nc, subject, value, {timeoutMs, headers: head, again: true})
-        const answer = readAnswer(reply.string(), subject)
+        const reply = await request(nc, target, value, {timeoutMs, headers: head, again: true})
+        const answer = readAnswer(reply.string(), target)
         if (answer.error?.code !== jsCodes.sameMessagePending || performance.now() > until) return answer
       } catch (failure) {
         if (!(failure instanceof NoRespondersError)) throw failure
-        if (performance.now() > until) throw await this.#whyNobody(failure)
-        if (!(await this.exists())) throw new MissingBucketError(this.name)
+        const {error, fields} = await askApi(this.#js, `STREAM.INFO.KV_${this.name}`)
+        if (error?.code === jsCodes.streamMissing) throw new MissingBucketError(this.name)
+        if (error !== undefined) throw unexpectedAnswer(error, `The bucket '${this.name}' cannot be written`)
+        if (performance.now() > until) throw nobodyTakes(this.name, fields, failure)
+        const origin = originApi(fields)
+        if (origin !== undefined) target = `${origin}.${subject}`
       }
       await setTimeout(25)
     }
-  }
-
-  /** Nobody answers a write for several reasons, which only the API can tell apart. */
-  async #whyNobody(cause: Error): Promise<Error> {
-    const {error, fields} = await askApi(this.#js, `STREAM.INFO.KV_${this.name}`)
-    if (error?.code === jsCodes.streamMissing) return new MissingBucketError(this.name)
-    const cluster = fields['cluster'] as {leader?: string} | undefined
-    const details = {bucket: this.name}
-    if (error === undefined && (cluster === undefined || cluster.leader)) {
-      return new ConnectionError(`The bucket '${this.name}' can be read, but no write gets to it from here.`, {
-        suggestions: ['Behind a leaf node name its JetStream domain: "jetstream_domain" in the context.'],
-        details,
-        cause,
-      })
-    }
-    return new ServerError(`The bucket '${this.name}' has no leader at the moment, so nothing can be written.`, {
-      suggestions: ['Try again when enough servers of its cluster run.'],
-      details,
-      cause,
-    })
   }
 
   async #afterRefusal(
@@ -236,27 +224,10 @@ export function parseBucketKey(key: string): string {
 async function createBucket(
   js: JetStream,
   name: string,
-  {replicas = 1, storage = 'file', history = 64}: BucketOptions,
+  {replicas = 1, storage = 'file', history}: BucketOptions,
 ): Promise<void> {
-  const {error} = await askApi(js, `STREAM.CREATE.KV_${name}`, {
-    name: `KV_${name}`,
-    subjects: [`$KV.${name}.>`],
-    retention: 'limits',
-    storage,
-    max_consumers: -1,
-    max_msgs: -1,
-    max_bytes: -1,
-    max_age: 0,
-    max_msg_size: -1,
-    max_msgs_per_subject: history,
-    discard: 'new',
-    num_replicas: replicas,
-    duplicate_window: 120_000_000_000,
-    allow_direct: true,
-    allow_rollup_hdrs: true,
-    deny_delete: true,
-    deny_purge: false,
-  })
+  const {newBucketConfig} = await import('./bucket-config.js')
+  const {error} = await askApi(js, `STREAM.CREATE.KV_${name}`, newBucketConfig(name, {replicas, storage, history}))
   // Another process may have made it in between, with its own configuration.
   if (error !== undefined && error.code !== jsCodes.streamDifferent) {
     throw unexpectedAnswer(error, `The bucket '${name}' cannot be made`)
