@@ -109,7 +109,11 @@ export async function lookUpTokens({system, account}: Pick<AccountSource, 'syste
   const expect = (await system.servers()).length
   const subject = `$SYS.REQ.ACCOUNT.${account}.CLAIMS.LOOKUP`
   // A server with another kind of resolver never answers, hence the stall.
-  const replies = await requestMany(system.connection, subject, '', {timeoutMs: 5000, stallMs: 500, expect})
+  const replies = await requestMany(system.connection, subject, '', {
+    timeoutMs: Math.min(system.timeoutMs, 5000),
+    stallMs: 500,
+    expect,
+  })
   return replies.map((reply) => reply.string().trim()).filter((token) => token !== '')
 }
 

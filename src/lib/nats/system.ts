@@ -36,12 +36,13 @@ const stallMs = 250
 /** A connection of the system account: asks every server and gathers their answers. */
 export class SystemClient implements AsyncDisposable {
   readonly connection: NatsConnection
-  readonly #timeoutMs: number
+  /** Longest wait for the answers of all servers, in milliseconds. */
+  readonly timeoutMs: number
   #servers: Promise<ServerIdentity[]> | undefined
 
   private constructor(connection: NatsConnection, timeoutMs: number) {
     this.connection = connection
-    this.#timeoutMs = timeoutMs
+    this.timeoutMs = timeoutMs
   }
 
   /** Connects with the spec's system user; ConnectionError when there is no way to one or the server refuses it. */
@@ -74,7 +75,7 @@ export class SystemClient implements AsyncDisposable {
   request(subject: string, payload: Uint8Array | string, {expect}: {expect?: number} = {}): Promise<Msg[]> {
     // With a known number the wait for a missing server is the whole timeout, so that a slow one is not called missing.
     return requestMany(this.connection, subject, payload, {
-      timeoutMs: Math.min(this.#timeoutMs, expect === undefined ? 2000 : 5000),
+      timeoutMs: Math.min(this.timeoutMs, expect === undefined ? 2000 : 5000),
       ...(expect === undefined ? {stallMs} : {expect}),
     })
   }
@@ -89,7 +90,7 @@ export class SystemClient implements AsyncDisposable {
     const parse = (message: Msg): z.infer<typeof replySchema> =>
       replySchema.parse(parseReply(message.string(), subject))
     const gateways = this.connection.info?.cluster !== undefined
-    const timeoutMs = Math.min(this.#timeoutMs, 2000)
+    const timeoutMs = Math.min(this.timeoutMs, 2000)
     const started = performance.now()
     const messages = await requestMany(this.connection, subject, '', {
       timeoutMs,
