@@ -17,6 +17,7 @@ type Load = () => Promise<{readonly default: CommandClass}>
 export const commandTable: Readonly<Record<string, Load>> = {
   'cache del': () => import('../../commands/cache/del.js'),
   'cache get': () => import('../../commands/cache/get.js'),
+  'cache history': () => import('../../commands/cache/history.js'),
   'cache init': () => import('../../commands/cache/init.js'),
   'cache ls': () => import('../../commands/cache/ls.js'),
   'cache put': () => import('../../commands/cache/put.js'),

@@ -23,7 +23,7 @@ const cells = {
   bucket: ({bucket}) => bucket,
   stored: ({key}) => key,
   format: ({format}) => format,
-  value: ({format, value}) => (format === 'json' ? jsonText(value) : String(value)),
+  value: ({format, value}) => valueLine(format, value),
   problem: ({problem}) => problem ?? '',
 } as const satisfies Readonly<Record<string, Cell>>
 
@@ -33,6 +33,12 @@ export type EntryColumn = keyof typeof cells
 export const entryColumns = Object.keys(cells) as readonly EntryColumn[]
 
 const usual: readonly EntryColumn[] = ['kind', 'key', 'name', 'version', 'revision', 'age', 'bucket', 'problem']
+
+/** A value on one line. */
+export function valueLine(format: CacheEntry['format'] | undefined, value: unknown): string {
+  if (value === undefined) return ''
+  return format !== 'json' && typeof value === 'string' ? value : jsonText(value)
+}
 
 /** Records, a line each; what is malformed says so. */
 export function cacheEntriesView(entries: readonly CacheEntry[], options: ListOptions): string {
