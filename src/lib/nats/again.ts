@@ -1,5 +1,8 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
+/** What no server can be expected to answer within; milliseconds. */
+const leastMs = 20
+
 export interface RepeatOptions {
   /** What is silent for so long may have been lost on the way; default two seconds. */
   readonly silenceMs?: number
@@ -27,8 +30,12 @@ export function repeatUntilAnswered<T>(
         .finally(finish)
         .then(resolve, reject)
     }
-    const stop = onReconnect(nc, ask)
-    const silence = setInterval(ask, silenceMs)
+    // An attempt that has no time left would only say so in place of the first one.
+    const askAgain = (): void => {
+      if (deadline - performance.now() > leastMs) ask()
+    }
+    const stop = onReconnect(nc, askAgain)
+    const silence = setInterval(askAgain, silenceMs)
     ask()
   })
 }

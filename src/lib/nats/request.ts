@@ -20,7 +20,8 @@ export class NoRespondersError extends NotFoundError {
 /** No answer to a request in time; whether it was executed is unknown. */
 export class RequestTimeoutError extends TimeoutError {
   constructor(subject: string, waitedMs: number) {
-    super(`No answer on '${subject}' within ${waitedMs} ms.`, {details: {subject, waitedMs}})
+    const waited = Math.round(waitedMs)
+    super(`No answer on '${subject}' within ${waited} ms.`, {details: {subject, waitedMs: waited}})
   }
 }
 
@@ -38,9 +39,10 @@ export class LostConnectionError extends ConnectionError {
 /** The connection stands, and the server answers nothing at all, not even a ping. */
 export class SilentServerError extends ConnectionError {
   constructor(subject: string, waitedMs: number) {
-    super(`The server says nothing any more: no answer on '${subject}' within ${waitedMs} ms, and none to a ping.`, {
+    const waited = Math.round(waitedMs)
+    super(`The server says nothing any more: no answer on '${subject}' within ${waited} ms, and none to a ping.`, {
       suggestions: ['Run the same command again.'],
-      details: {subject, waitedMs, reason: 'silent'},
+      details: {subject, waitedMs: waited, reason: 'silent'},
     })
   }
 }
