@@ -162,12 +162,22 @@ function refuseImpossible(cache: LatticeCache, plans: readonly Plan[], {maxBytes
   for (const {bucket, bytes, changes} of plans) {
     const change = changes.find(({setting}) => fixed.includes(setting))
     if (change !== undefined) throw new FixedSettingError(cache, bucket, change)
+    refuseMoveAndScale(bucket, changes)
     if (maxBytes < 0 || bytes <= maxBytes) continue
     throw new UsageError(`The bucket '${bucket}' holds ${bytes} bytes, so it cannot be limited to ${maxBytes}.`, {
       suggestions: [`--max-bytes ${bytes * 2}`],
       details: {bucket, bytes, maxBytes},
     })
   }
+}
+
+function refuseMoveAndScale(bucket: string, changes: readonly SettingChange[]): void {
+  const both = ['replicas', 'placementTags'].every((name) => changes.some(({setting}) => setting === name))
+  if (!both) return
+  throw new UsageError(`Servers do not move '${bucket}' and change the number of its copies at the same time.`, {
+    suggestions: ['Run it with --placement-tags, and then with --replicas.', 'lattice cache stats'],
+    details: {bucket, changes},
+  })
 }
 
 function refuseDifferences(cache: LatticeCache, plans: readonly Plan[]): void {
