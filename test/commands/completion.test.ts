@@ -1,6 +1,4 @@
-import {once} from 'node:events'
 import {mkdir, readdir, readFile, stat, utimes, writeFile} from 'node:fs/promises'
-import {createServer, type AddressInfo} from 'node:net'
 import {join} from 'node:path'
 
 import {afterAll, afterEach, beforeAll, beforeEach, expect, test} from 'vitest'
@@ -12,6 +10,7 @@ import {openConnection} from '../../src/lib/nats/connect.js'
 import {createKey} from '../../src/lib/keys/nkey.js'
 import {readStartTime} from '../../src/lib/server/process.js'
 import type {Failure} from '../support/cli.js'
+import {startFakeServer} from '../support/fake-server.js'
 import {plainSpec} from '../support/host.js'
 import {freePort, startNatsServer, type TestServer} from '../support/nats-server.js'
 import {run, type RunResult} from '../support/run.js'
@@ -133,11 +132,9 @@ test('where nobody listens it exits 11 and leaves the names as they were', async
 })
 
 test('a server that says nothing costs no more than the time it may take', async () => {
-  await using silent = createServer()
-  await once(silent.listen(0, '127.0.0.1'), 'listening')
-  const {port} = silent.address() as AddressInfo
+  await using silent = await startFakeServer()
   const started = performance.now()
-  const failed = await refresh('-s', `nats://127.0.0.1:${port}`, '--timeout', '400ms', '--json')
+  const failed = await refresh('-s', silent.url, '--timeout', '400ms', '--json')
   expect([6, 11]).toContain(failed.exitCode)
   expect(performance.now() - started).toBeLessThan(900)
 })
