@@ -1,5 +1,6 @@
 import {afterAll, beforeAll, expect, test} from 'vitest'
 
+import {createAuthority} from '../support/certificates.js'
 import {cliIn, type Cli} from '../support/cli.js'
 import {greetAs, startFakeServer} from '../support/fake-server.js'
 import {freePort, startNatsServer} from '../support/nats-server.js'
@@ -60,4 +61,14 @@ test('a lattice without hosts is no failed connection', async () => {
   await using server = await startNatsServer()
   const ended = await cli.run('host', 'ls', '-s', server.url, '--timeout', '1s')
   expect(ended.exitCode).toBe(0)
+})
+
+test('authorities of the system are trusted without any option, also for an address', async () => {
+  const authority = await createAuthority(folder.path)
+  const {cert, key, ca} = await authority.server({names: ['127.0.0.1']})
+  await using server = await startNatsServer({config: `tls {cert_file: "${cert}", key_file: "${key}"}`})
+  const trusting = await cliIn(folder.path, {NODE_EXTRA_CA_CERTS: ca})
+  expect((await trusting.run('host', 'ls', '-s', server.url)).exitCode).toBe(0)
+  const {details} = await cli.fails(11, 'host', 'ls', '-s', server.url)
+  expect(details).toMatchObject({reason: 'certificate-authority-unknown'})
 })

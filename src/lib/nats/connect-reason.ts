@@ -49,7 +49,7 @@ export function reason(word: ReasonWord, clause: string, ...suggestions: readonl
 
 /** Nothing was heard in time. */
 export function noAnswer(waitedMs: number): ConnectReason {
-  return reason('no-answer', `no answer within ${waitedMs} ms`, '--connect-timeout 20s')
+  return reason('no-answer', `no answer within ${waitedMs} ms`, '--timeout 20s --connect-timeout 20s')
 }
 
 /** A point in time, as sentences name it: `2026-01-31T12:00:00Z`. */

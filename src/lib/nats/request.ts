@@ -27,8 +27,9 @@ export class RequestTimeoutError extends TimeoutError {
 
 /** The server went away between a request and its answer; whether it was executed is unknown. */
 export class LostConnectionError extends ConnectionError {
-  constructor(subject: string, cause?: unknown) {
-    super(`The connection was lost while waiting for the answer on '${subject}'.`, {
+  constructor(subject: string, {cause, because}: {cause?: unknown; because?: string | undefined} = {}) {
+    const why = because === undefined ? '' : `: ${because}`
+    super(`The connection was lost while waiting for the answer on '${subject}'${why}.`, {
       suggestions: ['Whether it was done is not known: look before doing it again.'],
       details: {subject, reason: 'lost'},
       cause,
@@ -89,9 +90,9 @@ export async function request(
   } catch (error) {
     const failure = requestFailure(error, subject, timeoutMs)
     // What was sent over a connection that is gone is answered to nobody.
-    throw failure instanceof RequestTimeoutError && identityOf(nc) !== asked
-      ? new LostConnectionError(subject, error)
-      : failure
+    const lost =
+      failure instanceof LostConnectionError || (failure instanceof RequestTimeoutError && identityOf(nc) !== asked)
+    throw lost ? new LostConnectionError(subject, {cause: error, because: whyClosed(nc)}) : failure
   }
 }
 
@@ -199,11 +200,21 @@ export function requestFailure(error: unknown, subject: string, timeoutMs: numbe
     if (name === 'TimeoutError') return new RequestTimeoutError(subject, timeoutMs)
     if (each instanceof PermissionViolationError) return new NoPermissionError(each, subject)
     if (/^(Closed|Draining)?ConnectionError$/.test(name) || /^connection (closed|disconnected)$/.test(message)) {
-      return new LostConnectionError(subject, error)
+      return new LostConnectionError(subject, {cause: error})
     }
   }
   const why = error instanceof Error ? `: ${error.message}` : ''
   return new ServerError(`The request on '${subject}' failed${why}.`, {details: {subject}, cause: error})
+}
+
+/** What the server said before it closed the connection, where that explains it; the client keeps it to itself. */
+function whyClosed(nc: NatsConnection): string | undefined {
+  const {lastError} = (nc as {protocol?: {lastError?: Error}}).protocol ?? {}
+  const said = `${lastError?.name ?? ''} ${lastError?.message ?? ''}`
+  if (/account authentication expired/i.test(said)) return "the account's token expired"
+  if (said.includes('UserAuthenticationExpiredError')) return "the user's token expired"
+  if (/revoked/i.test(said)) return 'the user was revoked'
+  return said.startsWith('AuthorizationError') ? 'the server no longer lets this user in' : undefined
 }
 
 /** Which connection this is, of those that a client has one after the other. */

@@ -8,6 +8,7 @@ import {credsText} from '../../../src/lib/keys/operator.js'
 import {encodeToken, type JsonObject} from '../../../src/lib/keys/token.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
 import {judgeUser} from '../../../src/lib/nats/judge-user.js'
+import {request} from '../../../src/lib/nats/request.js'
 import type {ConnectSpec} from '../../../src/lib/nats/spec.js'
 import {SystemClient} from '../../../src/lib/nats/system.js'
 import {failureOf, specFor} from '../../support/failed-connection.js'
@@ -138,6 +139,18 @@ describe('users of an operator', () => {
     const all = [error.message, error.stack, JSON.stringify(error), String((error.cause as Error | undefined)?.stack)]
     expect(all.join()).not.toContain(user.key.seed)
     expect(all.join()).not.toContain('eyJ')
+  })
+
+  test('a token that expires in between is the reason why a connection is lost', async () => {
+    const user = await createUser({exp: Math.floor(Date.now() / 1000) + 2})
+    const nc = await openConnection(user.spec())
+    nc.subscribe('slow', {callback: () => undefined})
+    const lost = await request(nc, 'slow', '', {timeoutMs: 6000}).catch((error: unknown) => error)
+    expect(lost).toMatchObject({
+      kind: 'connection',
+      message: "The connection was lost while waiting for the answer on 'slow': the user's token expired.",
+    })
+    await nc.close()
   })
 
   test('nobody is let in without credentials', async () => {
