@@ -15,7 +15,7 @@ const open: Lattice[] = []
 beforeAll(async () => {
   const operator = createTestOperator()
   const port = await freePort()
-  world = await startTopology({hub: {domain: 'hub', config: `leafnodes {listen: "127.0.0.1:${port}"}`}}, operator)
+  world = await startTopology({hub: {domain: 'hub', config: `leafnodes {listen: "127.0.0.1:${port}"}`}}, {operator})
   const {credsFile, account} = world.server('hub')
   const remote = `{url: "nats://127.0.0.1:${port}", credentials: "${credsFile}", account: ${account.publicKey}}`
   await world.add('leaf', {domain: 'leaf', config: `leafnodes {remotes: [${remote}]}`})
