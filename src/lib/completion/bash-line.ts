@@ -185,5 +185,6 @@ _lattice() {
   return 0
 }
 
-complete -F _lattice lattice
+# Older ones lack too much.
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)); then complete -F _lattice lattice; fi
 `

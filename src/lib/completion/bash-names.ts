@@ -24,14 +24,16 @@ _lattice_public() {
   case $1 in
     data:*) REPLY=data: ;;
     *@*) REPLY=\${1##*@} ;;
-    */* | *.*) REPLY=$1 ;;
+    /*) REPLY=$1 ;;
+    # It may be a path, and means another file in another folder.
+    */* | *.*) REPLY=$1 here="in=$PWD " ;;
     *) if ((\${#1} > 40)); then REPLY=set; else REPLY=$1; fi ;;
   esac
 }
 
 # Where the names of the line lie: key, file, context; fails where they cannot be known.
 _lattice_scope() {
-  local config=\${XDG_CONFIG_HOME-} cache=\${XDG_CACHE_HOME-} variable i
+  local config=\${XDG_CONFIG_HOME-} cache=\${XDG_CACHE_HOME-} here= variable password i
   [[ $config == /* ]] || config=\${HOME:+$HOME/.config}
   [[ $cache == /* ]] || cache=\${HOME:+$HOME/.cache}
   [[ -n $config && -n $cache ]] || return 1
@@ -46,12 +48,13 @@ _lattice_scope() {
   for variable in ${scopeVariables.join(' ')}; do
     [[ -n \${!variable-} ]] || continue
     case \${!variable} in - | *$'\n'* | *$'\t'*) return 1 ;; esac
-    _lattice_public "\${!variable}"
+    password=\${variable%USER}PASSWORD
+    if [[ $variable == *_USER && -z \${!password-} ]]; then REPLY=set; else _lattice_public "\${!variable}"; fi
     key+=$variable=$REPLY' '
   done
   [[ -z $context && -r $config/nats/context.txt ]] && IFS= read -r context <"$config/nats/context.txt"
-  [[ $context == *[$'\n\t']* ]] && return 1
-  key+="context=$context"
+  [[ $context$PWD == *[$'\n\t']* ]] && return 1
+  key+="\${here}context=$context"
   case $context in */* | *.json) ;; ?*) context=$config/nats/context/$context.json ;; esac
   local LC_ALL=C
   REPLY=\${key//[^A-Za-z0-9.-]/_}
@@ -64,7 +67,7 @@ _lattice_refresh() {
   local tried= program
   [[ -r $file.tried ]] && IFS= read -r tried <"$file.tried"
   case $tried in '' | *[!0-9]*) tried=0 ;; esac
-  ((now - tried >= 0 && now - tried < ${String(freshSeconds)})) && return
+  ((now - 10#$tried >= 0 && now - 10#$tried < ${String(freshSeconds)})) && return
   _lattice_program || return
   sh -c ${quoted(startRefresh)} sh "$folder" "$file.tried" "$now" "\${program[@]}" \
     completion refresh --file "\${file##*/}" --key "$key" "\${typed[@]}" </dev/null >/dev/null 2>&1

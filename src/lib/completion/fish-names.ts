@@ -80,10 +80,17 @@ ${letters.join('\n')}
     for variable in ${scopeVariables.join(' ')}
         test -n "$$variable"; or continue
         __lattice_known $variable "$$variable"; or return 1
-        set key "$key$variable="(__lattice_public "$$variable")' '
+        set -l password (string replace -r 'USER$' PASSWORD -- $variable)
+        if test $password != $variable -a -z "$$password"
+            set key "$key$variable=set "
+        else
+            set key "$key$variable="(__lattice_public "$$variable")' '
+        end
     end
     test -z "$context" -a -r $config/nats/context.txt; and read context <$config/nats/context.txt
-    string match -qr '[\n\t]' -- "$context"; and return 1
+    string match -qr '[\n\t]' -- "$context$PWD"; and return 1
+    # A relative path means another file in another folder.
+    string match -qr '=[^/ ][^ ]*[./]' -- "$key"; and set key "$key"in="$PWD "
     set key "$key"context="$context"
     string match -qr '/|\.json$|^$' -- "$context"; or set context $config/nats/context/$context.json
     set file $folder/names-(string sub -s -120 -- (string replace -ra '[^A-Za-z0-9.-]' _ -- $key))

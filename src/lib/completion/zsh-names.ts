@@ -17,7 +17,9 @@ _lattice_public() {
   case $1 in
     data:*) REPLY=data: ;;
     *@*) REPLY=\${1##*@} ;;
-    */* | *.*) REPLY=$1 ;;
+    /*) REPLY=$1 ;;
+    # It may be a path, and means another file in another folder.
+    */* | *.*) REPLY=$1 here="in=$PWD " ;;
     *) if (( $#1 > 40 )); then REPLY=set; else REPLY=$1; fi ;;
   esac
 }
@@ -60,7 +62,7 @@ ${longOf.join('\n')}
 
 # Where the names of the line lie: key, file, context; fails where they cannot be known.
 _lattice_scope() {
-  local config=\${XDG_CONFIG_HOME-} cache=\${XDG_CACHE_HOME-} variable REPLY
+  local config=\${XDG_CONFIG_HOME-} cache=\${XDG_CACHE_HOME-} here= variable password REPLY
   [[ $config == /* ]] || config=\${HOME:+$HOME/.config}
   [[ $cache == /* ]] || cache=\${HOME:+$HOME/.cache}
   [[ -n $config && -n $cache ]] || return 1
@@ -70,11 +72,16 @@ _lattice_scope() {
   _lattice_typed || return 1
   for variable in ${scopeVariables.join(' ')}; do
     [[ -z \${(P)variable-} ]] && continue
-    _lattice_note $variable "\${(P)variable}" || return 1
+    password=\${variable%USER}PASSWORD
+    if [[ $variable == *_USER && -z \${(P)password-} ]]; then
+      key+="$variable=set "
+    else
+      _lattice_note $variable "\${(P)variable}" || return 1
+    fi
   done
   [[ -z $context && -r $config/nats/context.txt ]] && IFS= read -r context <$config/nats/context.txt
-  [[ $context == *[$'\n\t']* ]] && return 1
-  key+="context=$context"
+  [[ $context$PWD == *[$'\n\t']* ]] && return 1
+  key+="\${here}context=$context"
   case $context in
     */* | *.json | '') ;;
     *) context=$config/nats/context/$context.json ;;

@@ -132,7 +132,7 @@ describe.each(shells)('%s', (shell) => {
         typed: ['--lattice', 'other', '--context', 'two words', '--tls-first'],
       },
       {
-        key: `--server=nats://a:4222,b --creds=${home.path}/x.creds ${env}context=one`,
+        key: `--server=nats://a:4222,b --creds=${home.path}/x.creds ${env}in=${process.cwd()} context=one`,
         typed: ['--server', 'nats://a:4222,b', '--creds', `${home.path}/x.creds`],
       },
     ])
@@ -151,6 +151,8 @@ describe.each(shells)('%s', (shell) => {
       LATTICE_NKEY: seed,
       LATTICE_CREDS: 'data:text/plain;base64,aGlk/ZGVu',
       NATS_TOKEN: 'hidden',
+      LATTICE_USER: 'hidden-token',
+      NATS_USER: 'me',
       NATS_PASSWORD: 'hidden',
     }
     await using session = await home.shell(shell, {env})
@@ -161,7 +163,7 @@ describe.each(shells)('%s', (shell) => {
     const all = JSON.stringify([await home.started(), await home.files()])
     expect(all).not.toMatch(/hid|aGlk|SUAIB/)
     expect((await home.started()).map((words) => words[5])).toEqual([
-      'LATTICE_CREDS=data: LATTICE_NKEY=set NATS_URL=b:4222 context=',
+      'LATTICE_CREDS=data: LATTICE_NKEY=set LATTICE_USER=set NATS_URL=b:4222 NATS_USER=me context=',
     ])
   })
 
@@ -210,6 +212,17 @@ describe.each(shells)('%s', (shell) => {
     await namesWritten(home)
     expect(await session.type('lattice stop echo@1TAB')).toEqual(['stop', 'echo@1.0.0'])
     expect(await session.type('lattice stop --context a+b echo@1TAB')).toEqual(['stop', '--context', 'a+b', 'echo@1'])
+  })
+
+  drive(`keeps apart what a relative path means in two folders (needs ${shell} and script)`, async () => {
+    await using home = await completionHome(['one'])
+    await mkdir(join(home.path, 'a'))
+    await using session = await home.shell(shell, {before: [`cd ${home.path}`]})
+    await session.type('lattice stop --context ./one.json eTAB')
+    await namesWritten(home)
+    expect(await session.type('lattice stop --context ./one.json echo@1TAB')).toContain('echo@1.0.0')
+    await session.type('cd a; lattice moved')
+    expect(await session.type('lattice stop --context ./one.json echo@1TAB')).not.toContain('echo@1.0.0')
   })
 
   drive(`forgets names when their context was written since (needs ${shell} and script)`, async () => {
