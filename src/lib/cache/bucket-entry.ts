@@ -8,6 +8,11 @@ export interface BucketEntry {
   readonly revision: number
   /** ISO time. */
   readonly created: string
+  /**
+   * Only in a watch: nobody said that the key is gone, as when it expired or was purged, or the bucket was deleted.
+   * `revision` is the last one that was known, and `created` is when it was noticed.
+   */
+  readonly vanished?: true
 }
 
 /** What a watch of a bucket follows, and what it tells on the way. */
@@ -15,6 +20,13 @@ export interface WatchOptions {
   readonly signal: AbortSignal
   /** Only keys that start with it; it must be empty or end at a dot. */
   readonly prefix?: string
-  /** `current` once all present values were taken, and again after each trouble; `stale` while nothing is known to arrive. */
+  /** Only this key. */
+  readonly key?: string
+  /**
+   * `current` once all present values were taken, and again after each trouble; `stale` when it is no longer known that
+   * what was yielded is what stood there two seconds ago.
+   */
   readonly report?: (state: 'current' | 'stale') => void
+  /** How often the bucket's leader is asked how far it goes; default 500. What is `stale` shows after twice that and 0.8 s. */
+  readonly checkMs?: number
 }

@@ -129,7 +129,9 @@ export class Bucket {
    */
   async *watch(options: WatchOptions): AsyncGenerator<BucketEntry> {
     const {watchBucket} = await import('./watch.js')
-    yield* watchBucket(this.#js, this.name, options)
+    const last = (key: string): Promise<BucketEntry | undefined> =>
+      this.#read({last_by_subj: `$KV.${this.name}.${key}`})
+    yield* watchBucket({js: this.#js, bucket: this.name, last}, options)
   }
 
   #subject(key: string): string {

@@ -4,6 +4,7 @@ import {ServerError, TimeoutError} from '../errors.js'
 import {onReconnect, repeatUntilAnswered} from '../nats/again.js'
 import {MissingBucketError} from './bucket-errors.js'
 import type {BucketEntry} from './bucket-entry.js'
+import {askBucketState} from './bucket-state.js'
 import {askApi, jsCodes, unexpectedAnswer, type JetStream} from './jetstream.js'
 
 export interface DeliveryOptions {
@@ -17,7 +18,8 @@ export interface DeliveryOptions {
 /** A message in order, or the reason why no further one can be trusted. */
 export type Delivered =
   | {readonly kind: 'entry'; readonly entry: BucketEntry; readonly pending: number}
-  | {readonly kind: 'idle'}
+  /** Nothing waits to be taken; the server has looked at everything up to and with this revision. */
+  | {readonly kind: 'idle'; readonly upTo: number}
   | {readonly kind: 'lost'}
 
 /**
@@ -29,7 +31,12 @@ export class Delivery implements AsyncDisposable {
   readonly #js: JetStream
   readonly #bucket: string
   readonly #name = nuid.next()
-  readonly #queue: Delivered[] = []
+  #queue: Delivered[] = []
+  /** How many of the queue were taken; it is emptied at once, because to shift a long list is slow. */
+  #taken = 0
+  /** Where the server waits to be told that it may send more. */
+  #held: string | undefined
+  #upTo = 0
   readonly #unsubscribe: () => void
   readonly #inbox: string
   #wake: (() => void) | undefined
@@ -44,10 +51,10 @@ export class Delivery implements AsyncDisposable {
     this.#bucket = bucket
     this.#inbox = createInbox(js.inboxPrefix)
     const subscription = js.nc.subscribe(this.#inbox, {
-      callback: (error, msg) => (error === null ? this.#receive(msg) : this.#lose()),
+      callback: (error, msg) => (error === null ? this.#receive(msg) : this.lose()),
     })
     // What was under way is gone, and the server tells only with its next heartbeat.
-    const stopFollowing = onReconnect(js.nc, () => this.#lose())
+    const stopFollowing = onReconnect(js.nc, () => this.lose())
     this.#unsubscribe = () => {
       stopFollowing()
       subscription.unsubscribe()
@@ -85,7 +92,20 @@ export class Delivery implements AsyncDisposable {
   /** The next message; `idle` after a heartbeat or when none came within the time; `lost` for good once order or liveness is in doubt. */
   async next(waitMs: number, signal?: AbortSignal): Promise<Delivered> {
     if (this.#queue.length === 0 && !this.#lost) await this.#wait(waitMs, signal)
-    return this.#queue.shift() ?? {kind: this.#lost ? 'lost' : 'idle'}
+    const delivered = this.#queue[this.#taken++]
+    if (this.#taken >= this.#queue.length) this.#drained()
+    return delivered ?? (this.#lost ? {kind: 'lost'} : {kind: 'idle', upTo: this.#upTo})
+  }
+
+  /** Ends the present wait for the next message, which is `idle` then when there is none. */
+  nudge(): void {
+    this.#wake?.()
+  }
+
+  /** Makes what comes after the messages that arrived already `lost`. */
+  lose(): void {
+    this.#lost = true
+    this.#wake?.()
   }
 
   /** Tells the server without waiting for its answer: it forgets the consumer after ten seconds anyway. */
@@ -135,30 +155,34 @@ export class Delivery implements AsyncDisposable {
     })
   }
 
-  #lose(): void {
-    this.#lost = true
-    this.#wake?.()
+  /** Who takes slowly gets no more than what is on the way already. */
+  #drained(): void {
+    this.#queue = []
+    this.#taken = 0
+    if (this.#held !== undefined && !this.#js.nc.isClosed()) this.#js.nc.publish(this.#held)
+    this.#held = undefined
   }
 
   #receive(msg: Msg): void {
     if (this.#lost) return
     this.#heard = performance.now()
     if (msg.data.length === 0 && msg.headers?.code === 100) return this.#receiveStatus(msg)
-    if (msg.headers !== undefined && msg.headers.code >= 400) return this.#lose()
+    if (msg.headers !== undefined && msg.headers.code >= 400) return this.lose()
     const position = readPosition(msg.reply ?? '')
-    if (position?.sequence !== this.#sequence + 1) return this.#lose()
+    if (position?.sequence !== this.#sequence + 1) return this.lose()
     this.#sequence = position.sequence
+    this.#upTo = position.revision
     this.#queue.push({kind: 'entry', entry: readEntry(msg, this.#bucket, position), pending: position.pending})
     this.#wake?.()
   }
 
   /** Heartbeats and flow control: both name the last message that was sent, which shows a lost end. */
   #receiveStatus(msg: Msg): void {
-    const stalled = msg.headers?.get('Nats-Consumer-Stalled')
-    if (msg.reply) msg.respond()
-    else if (stalled) this.#js.nc.publish(stalled)
     const last = msg.headers?.get('Nats-Last-Consumer')
-    if (last && Number(last) !== this.#sequence) return this.#lose()
+    if (last && Number(last) !== this.#sequence) return this.lose()
+    this.#upTo = Math.max(this.#upTo, Number(msg.headers?.get('Nats-Last-Stream') ?? 0))
+    this.#held = msg.reply || msg.headers?.get('Nats-Consumer-Stalled') || undefined
+    if (this.#queue.length === 0) this.#drained()
     this.#wake?.()
   }
 }
@@ -172,25 +196,46 @@ export async function readAll(js: JetStream, bucket: string, options: DeliveryOp
   throw new ServerError(`The bucket '${bucket}' could not be listed: messages were lost three times.`)
 }
 
+/**
+ * What the server counts as pending is short of a key that is overwritten while it is read: its old revision is gone
+ * before it was sent. As long as a key is missing, reading goes on to what is the end of the stream then.
+ */
 async function readOnce(js: JetStream, bucket: string, options: DeliveryOptions): Promise<BucketEntry[] | undefined> {
-  await using delivery = await Delivery.open(js, bucket, options)
+  await using delivery = await Delivery.open(js, bucket, {heartbeatMs: 500, ...options})
   const entries: BucketEntry[] = []
-  let pending = delivery.pending
+  const found = new Set<string | number>()
+  let [mayBeAll, upTo, end] = [false, 0, Infinity]
   let lastMessage = performance.now()
-  while (pending > 0) {
+  while (found.size < delivery.pending && upTo < end) {
+    if (mayBeAll && end === Infinity) end = (await askBucketState(js, bucket))?.last ?? 0
     const delivered = await delivery.next(js.timeoutMs)
     if (delivered.kind === 'lost') return undefined
     if (delivered.kind === 'entry') {
       entries.push(delivered.entry)
-      pending = delivered.pending
+      found.add(options.policy === 'all' ? entries.length : delivered.entry.key)
+      mayBeAll = delivered.pending === 0
+      upTo = delivered.entry.revision
       lastMessage = performance.now()
-    } else if (performance.now() - lastMessage >= js.timeoutMs) {
+    } else {
+      mayBeAll = true
+      upTo = delivered.upTo
+      if (performance.now() - lastMessage < js.timeoutMs) continue
       throw new TimeoutError(`Listing the bucket '${bucket}' stopped after ${entries.length} entries.`, {
         details: {bucket, waitedMs: js.timeoutMs},
       })
     }
   }
-  return entries
+  return options.policy === 'all' ? entries : latest(entries)
+}
+
+/** A key that was written while it was read came twice. */
+function latest(entries: readonly BucketEntry[]): BucketEntry[] {
+  const byKey = new Map<string, BucketEntry>()
+  for (const entry of entries) {
+    byKey.delete(entry.key)
+    byKey.set(entry.key, entry)
+  }
+  return [...byKey.values()]
 }
 
 interface Position {

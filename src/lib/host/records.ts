@@ -27,6 +27,9 @@ export interface RecordsOptions {
 
 const firstReadingMs = 10_000
 
+/** Nobody waits for a host to notice what was purged, and there may be many hosts. */
+const checkMs = 5000
+
 /**
  * The claims and links of a lattice as the buckets hold them, kept up to date. Claims are keyed by public key and
  * version: those of the common bucket and of the versions bucket together (§8.2 #13, §8.3).
@@ -145,7 +148,8 @@ export class LatticeRecords implements AsyncDisposable {
   }
 
   async #take(bucket: Bucket, report: (state: 'current' | 'stale') => void): Promise<void> {
-    for await (const entry of bucket.watch({signal: this.#stop.signal, report})) this.#apply(bucket.name, entry)
+    const options = {signal: this.#stop.signal, report, checkMs}
+    for await (const entry of bucket.watch(options)) this.#apply(bucket.name, entry)
   }
 
   #apply(bucket: string, entry: BucketEntry): void {

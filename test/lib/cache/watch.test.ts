@@ -108,7 +108,7 @@ describe('watching a bucket', () => {
     await using watching = startWatching(bucket)
     await until(() => watching.reports.length === 1, 5000)
     await nc.request(`$JS.API.STREAM.DELETE.KV_${bucket.name}`)
-    await until(() => watching.reports.includes('stale'), 5000)
+    await until(() => watching.state.size === 0, 5000)
     await ensureBucket(nc, bucket.name, spec)
     await bucket.put('a', text('new'))
     await until(() => watching.state.size === 1, 5000)
