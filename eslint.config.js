@@ -18,6 +18,7 @@ const layers = {
   cache: ['entity', 'records', 'nats', 'keys'],
   apply: ['routing', 'nats', 'keys'],
   routes: ['entity', 'records', 'routing', 'control', 'cache', 'apply', 'nats', 'keys'],
+  audit: ['entity', 'records', 'control', 'cache', 'keys'],
   check: ['entity', 'keys', 'nats', 'control', 'cache', 'apply', 'routes', 'output'],
   entities: ['entity', 'records', 'control', 'routes', 'routing', 'cache', 'rpc', 'nats', 'keys', 'wasm'],
   host: ['files', 'wasm', 'entity', 'records', 'routing', 'control', 'cache', 'rpc', 'nats', 'keys'],

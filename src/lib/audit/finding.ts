@@ -1,0 +1,68 @@
+import {placeOf} from '../cache/key.js'
+import type {CacheEntry} from '../cache/entry.js'
+import type {RecordKind} from '../records/registry.js'
+
+/** What is looked for, in the order in which it is told. */
+export const rules = [
+  'legacy-stream',
+  'bucket-settings',
+  'malformed',
+  'mixed-forms',
+  'not-universal',
+  'unread-key',
+  'duplicate-alias',
+  'claims-without-base',
+  'link-without-claims',
+  'ref-without-claims',
+  'config-without-claims',
+  'component-without-config',
+  'route-without-claims',
+  'claims-unused',
+] as const
+
+export type Rule = (typeof rules)[number]
+
+/** Something that is not as it should be, and the lines that make it so when they are run in order. */
+export interface Finding {
+  readonly rule: Rule
+  /** `error`: some host misbehaves because of it. */
+  readonly severity: 'error' | 'warning'
+  /** A sentence. */
+  readonly message: string
+  readonly bucket: string
+  /** Absent for what is about a whole bucket. */
+  readonly kind?: RecordKind
+  readonly name?: string
+  readonly key?: string
+  readonly revision?: number
+  readonly repair: readonly string[]
+}
+
+/** What a check is made of: all records, and how a line of this tool is written. */
+export interface Audited {
+  readonly lattice: string
+  readonly entries: readonly CacheEntry[]
+  readonly line: (words: readonly string[]) => string
+}
+
+/** A finding about one record. */
+export function findingOf(
+  {kind, name, bucket, key, revision}: CacheEntry,
+  found: Pick<Finding, 'rule' | 'severity' | 'message' | 'repair'>,
+): Finding {
+  return {...found, bucket, kind, name, key, revision}
+}
+
+/** The line that deletes a record at the revision that was read. */
+export function deletion(entry: CacheEntry, {line, lattice}: Audited): string {
+  return line(['cache', 'del', ...rawTarget(entry, lattice), '--revision', String(entry.revision)])
+}
+
+/** The words for one record; as the raw key where its own words would mean another one, or look like a flag. */
+function rawTarget({kind, name, bucket, key, problem}: CacheEntry, lattice: string): string[] {
+  const {bucket: data} = placeOf({kind: 'key', key}, lattice)
+  if (kind === 'link') return ['link', key.slice('LINKDEF_'.length)]
+  const plain = kind !== 'key' && kind !== 'claims' && !name.startsWith('-')
+  if (plain || (kind === 'claims' && name.includes('@') && problem === undefined)) return [kind, name]
+  return ['key', key, ...(bucket === data ? [] : ['--bucket', bucket])]
+}
