@@ -1,6 +1,5 @@
 import {changesWithoutSecrets, diffValues, type Change} from '../records/diff.js'
-import {isSecretName} from '../records/secrets.js'
-import type {CacheEntry} from './entry.js'
+import {isSecretRecord, type CacheEntry} from './entry.js'
 
 /** What a comparison needs of a record, so that a value that is not stored can take part. */
 export type Comparable = Pick<CacheEntry, 'format' | 'value'>
@@ -14,9 +13,13 @@ export function recordChanges(before: Comparable | undefined, after: Comparable 
   return diffValues(before?.value, after?.value)
 }
 
-/** The changes of a record as they may be shown. */
-export function hideChanges({kind, key}: Pick<CacheEntry, 'kind' | 'key'>, changes: readonly Change[]): Change[] {
-  return changesWithoutSecrets(changes, (kind === 'key' || kind === 'config') && isSecretName(key))
+/** The changes of a record, or from one record to another, as they may be shown. */
+export function hideChanges(
+  records: readonly (Pick<CacheEntry, 'kind' | 'key'> | undefined)[],
+  changes: readonly Change[],
+): Change[] {
+  const secret = records.some((record) => record !== undefined && isSecretRecord(record))
+  return changesWithoutSecrets(changes, secret)
 }
 
 function formatted({format, value}: Comparable): unknown {

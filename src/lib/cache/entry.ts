@@ -73,8 +73,13 @@ export async function readStoredRecord(
 export function withoutSecrets<T extends {readonly kind: RecordKind; readonly key: string; readonly value: unknown}>(
   entry: T,
 ): T {
-  const wholly = (entry.kind === 'key' || entry.kind === 'config') && isSecretName(entry.key) && entry.value !== ''
+  const wholly = isSecretRecord(entry) && entry.value !== ''
   return {...entry, value: wholly ? 'set' : hideSecrets(entry.value)}
+}
+
+/** True for a record whose whole value is a secret, as its key says. */
+export function isSecretRecord({kind, key}: {readonly kind: RecordKind; readonly key: string}): boolean {
+  return (kind === 'key' || kind === 'config') && isSecretName(key)
 }
 
 /** By kind, then name, then version: the order of listings. */

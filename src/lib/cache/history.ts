@@ -109,7 +109,7 @@ export async function readHistory(
       format,
       value: raw ? entry.value : withoutSecrets(entry).value,
       ...(problem === undefined ? {} : {problem}),
-      ...(changes === undefined ? {} : {changes: raw ? changes : hideChanges(entry, changes)}),
+      ...(changes === undefined ? {} : {changes: raw ? changes : hideChanges([entry], changes)}),
     }
   })
   return {
