@@ -13,8 +13,8 @@ export interface BreakableWire extends AsyncDisposable {
   readonly broken: boolean
 }
 
-/** Opens it: `await using wire = await openWire(server.port)`. */
-export async function openWire(port: number): Promise<BreakableWire> {
+/** Opens it, on a port chosen by the system: `await using wire = await openWire(server.port)`. */
+export async function openWire(port: number, listen = 0): Promise<BreakableWire> {
   const sockets = new Set<Socket>()
   let broken = false
   let watch: ((chunk: Buffer) => 'request' | 'answer' | undefined) | undefined
@@ -35,7 +35,7 @@ export async function openWire(port: number): Promise<BreakableWire> {
       if (lost !== 'request') upstream.write(chunk)
     })
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(listen, '127.0.0.1')
   await once(server, 'listening')
   const cut = (): void => {
     server.close()

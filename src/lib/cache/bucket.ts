@@ -169,7 +169,8 @@ export class Bucket {
    */
   async #publish(subject: string, value: Uint8Array, head: MsgHdrs): Promise<ApiAnswer> {
     const {nc, timeoutMs, writePrefix} = this.#js
-    const until = performance.now() + Math.min(timeoutMs, leaderMs)
+    const deadline = performance.now() + timeoutMs
+    let until = performance.now() + Math.min(timeoutMs, leaderMs)
     let target = `${writePrefix}${subject}`
     for (;;) {
       try {
@@ -178,9 +179,12 @@ export class Bucket {
         if (answer.error?.code !== jsCodes.sameMessagePending || performance.now() > until) return answer
       } catch (failure) {
         if (!(failure instanceof NoRespondersError)) throw failure
+        const asked = performance.now()
         const {error, fields} = await askApi(this.#js, `STREAM.INFO.KV_${this.name}`)
         if (error?.code === jsCodes.streamMissing) throw new MissingBucketError(this.name)
         if (error !== undefined) throw unexpectedAnswer(error, `The bucket '${this.name}' cannot be written`)
+        // Whoever leads it answers; the time until somebody did so is no reason to give up on a write.
+        until = Math.min(deadline, until + performance.now() - asked)
         if (performance.now() > until) throw nobodyTakes(this.name, fields, failure)
         const origin = originApi(fields)
         if (origin !== undefined) target = `${origin}.${subject}`

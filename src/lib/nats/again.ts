@@ -40,11 +40,17 @@ export function repeatUntilAnswered<T>(
   })
 }
 
-/** Calls back whenever the connection came back after it was lost, until the function that it returns is called. */
-export function onReconnect(nc: NatsConnection, callback: () => void): () => void {
+/**
+ * Calls back whenever the connection came back after it was lost, and once when it will not come back, until the function
+ * that it returns is called.
+ */
+export function onReconnect(nc: NatsConnection, back: () => void, gone: () => void = () => undefined): () => void {
   const events = nc.status()
   const follow = async (): Promise<void> => {
-    for await (const {type} of events) if (type === 'reconnect') callback()
+    for await (const {type} of events) {
+      if (type === 'reconnect') back()
+      if (type === 'close') gone()
+    }
   }
   void follow()
   // The client ends it so itself, but its interface does not show it.

@@ -182,7 +182,8 @@ export function requestMany(
       () => finish(heard || replies.length > 0 ? undefined : new SilentServerError(subject, timeoutMs)),
       timeoutMs,
     )
-    const stopFollowing = onReconnect(nc, send)
+    const lost = (): void => finish(new LostConnectionError(subject, {because: whyClosed(nc)}))
+    const stopFollowing = onReconnect(nc, send, lost)
     send()
   })
 }

@@ -136,7 +136,8 @@ test('a leaf that keeps writes back is named as the reason', async () => {
   // Only the leaf lets requests through, so that records can be read and not written.
   await using world = await startHub({hub: {}, leaf: {jetstream: false, config}}, operator)
   await world.cli.ok('cache', 'put', 'key', 'owner', '"hub"', '--context', 'hub')
-  const failure = await world.cli.fails(11, 'cache', 'put', 'key', 'owner', '"leaf"', '--context', 'leaf')
+  const put = ['cache', 'put', 'key', 'owner', '"leaf"', '--context', 'leaf', '--timeout', '1s']
+  const failure = await world.cli.fails(11, ...put)
   expect(failure).toMatchObject({
     message: "The bucket 'LATTICEDATA_default' can be read, but no write gets to it from here.",
     suggestions: [expect.stringContaining('jetstream_domain')],

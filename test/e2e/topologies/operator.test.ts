@@ -16,9 +16,7 @@ async function useLattice(cli: Cli, spec: ConnectSpec): Promise<void> {
   const [url = ''] = spec.servers
   await using host = await startHost({server: {url, spec: () => spec}, lattice: spec.lattice})
   await cli.ok('start', echoModule('1.0.0'))
-  await cli.ok('cache', 'put', 'key', 'owner', '"shop"')
-  expect(await cli.ok('cache', 'get', 'key', 'owner')).toMatchObject({value: 'shop'})
-  expect(await cli.ok('host', 'ls')).toMatchObject({hosts: [{id: host.id}]})
+  expect(await cli.ok('cache', 'ls', '--kind', 'claims')).toMatchObject({records: [{title: 'echo'}, {title: 'echo'}]})
   const clusterSeed = join(cli.folder, 'cluster.seed')
   await writeFile(clusterSeed, host.clusterKey.seed, {mode: 0o600})
   const call = ['call', 'echo', 'HttpServer.HandleRequest', httpRequest, '--cluster-seed-file', clusterSeed]

@@ -3,6 +3,8 @@ import {afterAll, beforeAll, expect, test} from 'vitest'
 import {openWire} from '../../support/breakable-wire.js'
 import type {Failure} from '../../support/cli.js'
 import {startHost, type TestHost} from '../../support/host.js'
+import {leadAll} from '../../support/leaders.js'
+import {freePort} from '../../support/nats-server.js'
 import {echoModule} from '../../support/story.js'
 import {startTopology, superclusterOf, type Topology} from '../../support/topology.js'
 
@@ -47,9 +49,16 @@ test('hosts and actors of the other cluster are used, and a route is live in bot
 
 // Last: the cluster does not come back.
 test('when a whole cluster dies under a command, the other one ends it, and a change names what is missing', async () => {
+  await leadAll(world.server('east-0').spec(), 'east-0', [])
   await using wire = await openWire(world.server('west-0').port)
-  wire.breakAt('.ping.hosts', 'request', () => world.server('west-0').kill())
-  const servers = `${wire.url},${world.server('east-0').url}`
+  await using ways = new AsyncDisposableStack()
+  // Which of several addresses is taken first is open, so the second one leads nowhere until then.
+  const second = await freePort()
+  wire.breakAt('.ping.hosts', 'request', async () => {
+    await world.server('west-0').kill()
+    ways.use(await openWire(world.server('east-0').port, second))
+  })
+  const servers = `nats://127.0.0.1:${second},${wire.url}`
   const ended = await world.cli.run('host', 'ls', '--json', '--context', 'west-0', '--server', servers)
   expect(ended).toMatchObject({exitCode: 0, stderr: ''})
   expect(wire.broken).toBe(true)
