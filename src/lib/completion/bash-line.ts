@@ -144,7 +144,7 @@ _lattice_quote() {
 
 # Prints how the answer is to be taken and then the answers, a line each. $1 is what readline will replace.
 _lattice_reply() {
-  local -a words doubt found=()
+  local -a words doubt found=() answers=()
   local cur raw quote mode=words kept= each before replaced=$1 lastdoubt=0 REPLY
   set +efux
   shopt -u failglob nocasematch nocaseglob
@@ -156,7 +156,6 @@ _lattice_reply() {
     return
   fi
   if ((!lastdoubt)); then _lattice_find; else mode=files; fi
-  printf '%s\n' "$mode"
   # The part of the word that readline keeps: it breaks words at : and = and @ too.
   before=\${raw:0:\${#raw} - \${#replaced}}
   _lattice_split "$before"
@@ -164,18 +163,18 @@ _lattice_reply() {
   for each in "\${found[@]}"; do
     each=$kept$each
     [[ $each == "$whole"* ]] || continue
-    _lattice_quote "\${each#"$before"}"
-    printf '%s\n' "$REPLY"
+    REPLY=\${each#"$before"}
+    [[ -z $quote && $REPLY != *[!A-Za-z0-9_@%+=:,./-]* ]] || _lattice_quote "$REPLY"
+    answers+=("$REPLY")
   done
+  printf '%s\n' "$mode" "\${answers[@]}"
 }
 
 _lattice() {
-  local reply each mode=
-  COMPREPLY=()
-  reply=$(_lattice_reply "$2" 2>/dev/null)
-  while IFS= read -r each; do
-    if [[ -z $mode ]]; then mode=$each; else COMPREPLY+=("$each"); fi
-  done <<<"$reply"
+  local mode
+  mapfile -t COMPREPLY <<<"$(_lattice_reply "$2" 2>/dev/null)"
+  mode=\${COMPREPLY[0]-}
+  COMPREPLY=("\${COMPREPLY[@]:1}")
   compopt -o nosort 2>/dev/null
   case $mode in
     nospace) compopt -o nospace ;;
