@@ -1,5 +1,6 @@
 import type {Msg, Subscription} from '@nats-io/transport-node'
 
+import {requestFailure} from '../nats/request.js'
 import type {HostContext} from './context.js'
 
 const unsubscribedWithinMs = 2000
@@ -20,8 +21,11 @@ export class Serving {
     this.#subscription = context.nc.subscribe(subject, {
       ...(queue === undefined ? {} : {queue}),
       callback: (error, msg) => {
-        // A refused subscription shows in the log of the server; there is no message to answer.
-        if (error !== null) return
+        // A refused subscription: nothing will ever arrive on it.
+        if (error !== null) {
+          context.report({kind: 'warning', message: requestFailure(error, subject, 0).message})
+          return
+        }
         const running = this.#answer(msg, answer).finally(() => this.#running.delete(running))
         this.#running.add(running)
       },
