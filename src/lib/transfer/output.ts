@@ -1,0 +1,153 @@
+import {createHash, randomBytes, type Hash} from 'node:crypto'
+import {mkdir, open, rename, rm, stat} from 'node:fs/promises'
+import {dirname} from 'node:path'
+
+import {ServerError, UsageError} from '../errors.js'
+import {expandHome} from '../files/paths.js'
+
+/** Where the bytes of an export go. */
+export interface Target {
+  write: (bytes: Buffer) => Promise<void>
+  /** Everything is there: makes it seen. */
+  finish: () => Promise<void>
+  /** Leaves nothing behind. */
+  abandon: () => Promise<void>
+}
+
+const chunkLength = 1 << 16
+const mostQueued = 4 << 20
+
+/** Text that is gathered into chunks, counted, hashed and written behind the back of whoever adds it. */
+export class Output {
+  readonly #target: Target
+  readonly #printable: boolean
+  readonly #hash: Hash = createHash('sha256')
+  #text = ''
+  #queue: Promise<void> = Promise.resolve()
+  #queued = 0
+  #failure: unknown
+  bytes = 0
+
+  constructor(target: Target, {printable = false}: {readonly printable?: boolean} = {}) {
+    this.#target = target
+    this.#printable = printable
+  }
+
+  /** Throws what went wrong with earlier text. */
+  add(text: string): void {
+    this.#text += text
+    if (this.#text.length >= chunkLength) this.#flush()
+  }
+
+  /** Resolves when the target is not too far behind. */
+  async hold(): Promise<void> {
+    while (this.#queued > mostQueued) await this.#queue
+  }
+
+  /** Writes the last line, which says what all before it comes to. */
+  async finish(lastLine: (sha256: string) => string): Promise<string> {
+    this.#flush()
+    const sha256 = this.#hash.copy().digest('hex')
+    this.#text = lastLine(sha256)
+    this.#flush()
+    await this.#queue
+    this.#throwFailure()
+    await this.#target.finish()
+    return sha256
+  }
+
+  async abandon(): Promise<void> {
+    await this.#queue
+    await this.#target.abandon()
+  }
+
+  #flush(): void {
+    this.#throwFailure()
+    const bytes = Buffer.from(this.#printable ? printableJson(this.#text) : this.#text, 'utf8')
+    this.#text = ''
+    this.#hash.update(bytes)
+    this.bytes += bytes.length
+    this.#queued += bytes.length
+    this.#queue = this.#queue.then(() => this.#write(bytes))
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    try {
+      if (this.#failure === undefined) await this.#target.write(bytes)
+    } catch (error) {
+      this.#failure = error
+    }
+    this.#queued -= bytes.length
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure as Error
+  }
+}
+
+/** JSON lines without characters that a terminal would obey; they parse to the same values. */
+function printableJson(text: string): string {
+  return text.replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
+}
+
+/** The reader of stdout went away and wants no more. */
+export class ReaderGoneError extends ServerError {
+  constructor(cause: unknown) {
+    super('Nobody reads the output any more.', {cause})
+  }
+}
+
+/** A file that is not there before it is whole; readable by its owner only. Throws a UsageError that names it. */
+export async function fileTarget(path: string): Promise<Target> {
+  const file = expandHome(path)
+  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`
+  const failed = (cause: unknown): UsageError => {
+    const {code = 'unknown'} = cause as NodeJS.ErrnoException
+    return new UsageError(`The file ${JSON.stringify(path)} cannot be written: ${code}.`, {
+      details: {file: path},
+      cause,
+    })
+  }
+  try {
+    if ((await stat(file).catch(() => undefined))?.isDirectory()) {
+      throw Object.assign(new Error('a folder'), {code: 'EISDIR'})
+    }
+    await mkdir(dirname(file), {recursive: true, mode: 0o700})
+    const handle = await open(temporary, 'wx', 0o600)
+    return {
+      write: async (bytes) => {
+        await handle.writeFile(bytes).catch((cause: unknown) => {
+          throw failed(cause)
+        })
+      },
+      finish: async () => {
+        await handle.sync()
+        await handle.close()
+        await rename(temporary, file)
+      },
+      abandon: async () => {
+        await handle.close().catch(() => undefined)
+        await rm(temporary, {force: true})
+      },
+    }
+  } catch (cause) {
+    throw failed(cause)
+  }
+}
+
+/** The stdout of this process. */
+export function stdoutTarget(): Target {
+  return {
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(bytes, (error) => (error ? reject(new ReaderGoneError(error)) : resolve()))
+      }),
+    finish: () => Promise.resolve(),
+    abandon: () => Promise.resolve(),
+  }
+}
