@@ -86,7 +86,7 @@ function isObject(value: unknown): value is JsonRecord {
 }
 
 /** The text of a number that a double cannot hold: such numbers have no prototype, unlike anything that JSON parses. */
-function rawNumber(value: unknown): string | undefined {
+export function rawNumber(value: unknown): string | undefined {
   if (!isJsonRecord(value) || Object.getPrototypeOf(value) !== null) return undefined
   const text = value['rawJSON']
   return typeof text === 'string' ? text : undefined
