@@ -5,6 +5,7 @@ import {reason, type ConnectReason} from './connect-reason.js'
 import {accountOf, judgeUser, type RefusedUser} from './judge-user.js'
 import {parseReply} from './request.js'
 import type {ConnectSpec} from './spec.js'
+import type {SystemClient} from './system.js'
 
 /** A login that a server refused. */
 export interface Refusal {
@@ -59,16 +60,22 @@ async function askSystem(
   const {hasSystemCredentials, SystemClient} = await import('./system.js')
   if (!hasSystemCredentials(spec)) return {}
   await using system = await SystemClient.open({...spec, timeoutMs, connectTimeoutMs: timeoutMs})
-  const id = accountOf(user)
-  const [ping, stored] = await Promise.all([
-    system.request('$SYS.REQ.SERVER.PING', '', {expect: 1}),
-    system.request(`$SYS.REQ.ACCOUNT.${id}.CLAIMS.LOOKUP`, '', {expect: 1}),
-  ])
-  const time = ping.map((message) => (parseReply(message.string(), message.subject) as Ping).server?.time)[0]
-  const serverNow = time === undefined ? undefined : Date.parse(time)
-  // Servers that keep no tokens of their own give no answer at all.
-  const token = stored[0]?.string()
-  return {serverNow, account: token === undefined ? undefined : (payloadOf(token) ?? 'missing')}
+  const [ping] = await system.request('$SYS.REQ.SERVER.PING', '', {expect: 1})
+  const time = ping === undefined ? undefined : (parseReply(ping.string(), ping.subject) as Ping).server?.time
+  return {
+    serverNow: time === undefined ? undefined : Date.parse(time),
+    account: await readAccount(system, accountOf(user)),
+  }
+}
+
+/** Servers that keep no tokens of their own are asked for the account as they have it in use. */
+async function readAccount(system: SystemClient, id: string): Promise<RefusedUser['account']> {
+  const [stored] = await system.request(`$SYS.REQ.ACCOUNT.${id}.CLAIMS.LOOKUP`, '', {expect: 1})
+  if (stored !== undefined) return payloadOf(stored.string()) ?? 'missing'
+  const [used] = await system.ask('ACCOUNTZ', {account: id}, {expect: 1})
+  if (used?.error !== undefined) return used.error.description.includes('does not exist') ? 'missing' : undefined
+  const {account_detail: detail} = (used?.data ?? {}) as {account_detail?: {jwt?: string}}
+  return detail?.jwt === undefined ? undefined : payloadOf(detail.jwt)
 }
 
 interface Ping {

@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
 import {createKey, type SigningKey} from '../../../src/lib/keys/nkey.js'
-import {credsText} from '../../../src/lib/keys/operator.js'
+import {createOperatorKeys, createUser, credsText, operatorTokens} from '../../../src/lib/keys/operator.js'
 import {encodeToken, type JsonObject} from '../../../src/lib/keys/token.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
 import {judgeUser} from '../../../src/lib/nats/judge-user.js'
@@ -159,6 +159,32 @@ describe('users of an operator', () => {
       message: `Cannot connect to '${server.url}': the server wants credentials and none were given.`,
     })
   })
+})
+
+test('servers that keep accounts in their configuration are asked for those in use', async () => {
+  const keys = createOperatorKeys()
+  const tokens = operatorTokens(keys, {operator: 'test', account: 'APP'}, now)
+  const [system, app] = [keys.systemAccount.publicKey, keys.account.publicKey]
+  await using server = await startNatsServer({
+    config: [
+      `operator: ${tokens.operator}`,
+      `system_account: ${system}`,
+      'resolver: MEMORY',
+      `resolver_preload: {${system}: ${tokens.systemAccount}, ${app}: ${tokens.account}}`,
+    ].join('\n'),
+  })
+  const [sysCreds, file] = [join(server.dir, 'sys.creds'), join(server.dir, 'user.creds')]
+  await writeFile(sysCreds, createUser(keys.systemAccount, 'sys', now).creds)
+  const reasonOf = async (account: SigningKey): Promise<unknown> => {
+    await writeFile(file, createUser(account, 'ann', now).creds)
+    return (await failureOf(specFor(server.url, {credentials: {kind: 'creds', file}, sysCreds}))).reason
+  }
+  expect(await reasonOf(createKey('A'))).toBe('account-unknown')
+  const signer = createKey('A')
+  const forged = {name: 'ann', sub: createKey('U').publicKey, iss: signer.publicKey, iat: now}
+  const jwt = encodeToken(header, {...forged, nats: {...open, type: 'user', version: 2, issuer_account: app}}, signer)
+  const refused = specFor(server.url, {credentials: {kind: 'jwt', jwt, seed: createKey('U').seed}, sysCreds})
+  expect((await failureOf(refused)).reason).toBe('user-signer-unknown')
 })
 
 describe('servers with a list of users', () => {
