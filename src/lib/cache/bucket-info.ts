@@ -23,7 +23,7 @@ export interface BucketInfo {
   /** ISO time; another one under the same name says that the bucket was made anew. */
   readonly created: string
   /** Keys of which anything is stored, deletions included. */
-  readonly keys: number
+  readonly storedKeys: number
   /** All stored revisions, deletions included. */
   readonly revisions: number
   /** On the disk or in memory. */
@@ -123,7 +123,7 @@ function bucketInfo(name: string, {created, config, state, cluster, mirror}: z.i
       leader: cluster?.leader === '' ? undefined : cluster?.leader,
     }),
     created: new Date(created).toISOString(),
-    keys: state.num_subjects,
+    storedKeys: state.num_subjects,
     revisions: state.messages,
     bytes: state.bytes,
     lastRevision: state.last_seq,

@@ -40,6 +40,11 @@ export class BucketMessage {
     return this.#end - this.#start
   }
 
+  /** Bytes of the value as it is stored, also where values are left out. */
+  get storedSize(): number {
+    return this.size > 0 ? this.size : Number(this.#msg!.headers?.get('Nats-Msg-Size') ?? 0)
+  }
+
   /** A copy of the value. */
   get value(): Uint8Array {
     return Uint8Array.from(this.#view.subarray(this.#start, this.#end))

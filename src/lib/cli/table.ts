@@ -23,6 +23,7 @@ export const commandTable: Readonly<Record<string, Load>> = {
   'cache init': () => import('../../commands/cache/init.js'),
   'cache ls': () => import('../../commands/cache/ls.js'),
   'cache put': () => import('../../commands/cache/put.js'),
+  'cache stats': () => import('../../commands/cache/stats.js'),
   call: () => import('../../commands/call.js'),
   'claims inspect': () => import('../../commands/claims/inspect.js'),
   'claims ls': () => import('../../commands/claims/ls.js'),
