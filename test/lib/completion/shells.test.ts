@@ -313,6 +313,14 @@ test.skipIf(!canDrive('bash'))('bash answers under whatever settings a user has 
   expect(session.screen()).not.toMatch(/unbound|no match/)
 })
 
+test.skipIf(!canDrive('zsh'))('zsh finds the script as a function file (needs zsh and script)', async () => {
+  await using home = await completionHome(['my ctx'])
+  await writeFile(join(home.path, '_lattice'), (await completionScript('zsh', commandTable)).script)
+  const before = ['unset "_comps[lattice]"; unfunction _lattice', `fpath=(${home.path} $fpath)`, 'compinit -D -u']
+  await using session = await home.shell('zsh', {before})
+  expect(await session.type('lattice context use myTAB')).toEqual(['context', 'use', 'my ctx'])
+})
+
 test('a script is the same whoever makes it, but for the program that it names', async () => {
   for (const shell of shells) {
     const one = await completionScript(shell, commandTable, ['/a/node', '/a/run.js'])
