@@ -21,6 +21,8 @@ export interface TestLattice {
   readonly name: string
   readonly data: Bucket
   readonly versions: Bucket
+  /** One more of its buckets, such as `CONFIGDATA`, made on the first write. */
+  bucket: (kind: string) => {readonly put: (key: string, value: Uint8Array) => Promise<number>}
   /** Flags that lead a command here. */
   readonly where: readonly string[]
   run: (command: Parameters<typeof run>[0], ...argv: readonly string[]) => Promise<RunResult>
@@ -57,6 +59,12 @@ export async function startCacheServer(): Promise<CacheServer> {
         name,
         data,
         versions,
+        bucket: (kind) => ({
+          put: async (key, value) => {
+            const bucket = await ensureBucket(nc, `${kind}_${name}`, {}, {storage: 'memory'})
+            return bucket.put(key, value)
+          },
+        }),
         where,
         run: (command, ...argv) => run(command, [...argv, ...where], env),
         storeClaims: async (key, fields) => {

@@ -1,5 +1,6 @@
-import {placeOf} from '../cache/key.js'
 import type {CacheEntry} from '../cache/entry.js'
+import {bucketNames} from '../cache/key.js'
+import {shellWord} from '../entity/require.js'
 import type {RecordKind} from '../records/registry.js'
 
 /** What is looked for, in the order in which it is told. */
@@ -53,16 +54,18 @@ export function findingOf(
   return {...found, bucket, kind, name, key, revision}
 }
 
-/** The line that deletes a record at the revision that was read. */
+/** The line that deletes a record at the revision that was read; for a key that no word of ours can be, with `nats`. */
 export function deletion(entry: CacheEntry, {line, lattice}: Audited): string {
-  return line(['cache', 'del', ...rawTarget(entry, lattice), '--revision', String(entry.revision)])
+  const {bucket, key, revision} = entry
+  const ours = /^(?!-)[-/_=A-Za-z0-9]+(\.[-/_=A-Za-z0-9]+)*$/.test(key) && bucket !== bucketNames(lattice).routes
+  if (!ours) return `nats pub -H KV-Operation:DEL ${shellWord(`$KV.${bucket}.${key}`)} ''`
+  return line(['cache', 'del', ...target(entry, lattice), '--revision', String(revision)])
 }
 
 /** The words for one record; as the raw key where its own words would mean another one, or look like a flag. */
-function rawTarget({kind, name, bucket, key, problem}: CacheEntry, lattice: string): string[] {
-  const {bucket: data} = placeOf({kind: 'key', key}, lattice)
+function target({kind, name, bucket, key, problem}: CacheEntry, lattice: string): string[] {
   if (kind === 'link') return ['link', key.slice('LINKDEF_'.length)]
   const plain = kind !== 'key' && kind !== 'claims' && !name.startsWith('-')
   if (plain || (kind === 'claims' && name.includes('@') && problem === undefined)) return [kind, name]
-  return ['key', key, ...(bucket === data ? [] : ['--bucket', bucket])]
+  return ['key', key, ...(bucket === bucketNames(lattice).data ? [] : ['--bucket', bucket])]
 }

@@ -4,7 +4,7 @@ import {addressAt, bucketNames, placeOf} from '../cache/key.js'
 import {isPublicKey} from '../keys/nkey.js'
 import {formatLossless} from '../keys/token.js'
 import {linkHash} from '../records/link-hash.js'
-import {typedKindOf} from '../records/registry.js'
+import {typedKindOf, type RecordAddress} from '../records/registry.js'
 import {isSecretName} from '../records/secrets.js'
 import {isJsonRecord, isPlainClaims, isPlainLink, isPlainRef, type JsonRecord} from '../records/universal.js'
 import {deletion, findingOf, type Audited, type Finding} from './finding.js'
@@ -33,18 +33,16 @@ export function isLongForm(value: unknown): boolean {
 
 function malformed(entry: CacheEntry, audited: Audited): Finding {
   const message = `No host can use it: ${entry.problem!}.`
-  const fixed = entry.kind === 'ref' || entry.kind === 'link' ? identityFix(entry, audited) : undefined
+  const fixed = entry.kind !== 'claims' || isOfItsKey(entry) ? rewrite(entry, audited) : undefined
   return findingOf(entry, {
     ...{rule: 'malformed', severity: 'error', message},
     repair: fixed ?? moved(entry, audited) ?? [deletion(entry, audited)],
   })
 }
 
-/** A record that says who it is wrongly, and is else what its key says. */
-function identityFix(entry: CacheEntry, audited: Audited): string[] | undefined {
-  const {kind, key} = entry
-  const fields = kind === 'ref' ? {oci_url: entry.name} : {id: key.slice('LINKDEF_'.length)}
-  return rewrite(entry, audited, fields)
+/** Claims under another's key are not made that one's. */
+function isOfItsKey({name, value}: CacheEntry): boolean {
+  return isJsonRecord(value) && [value['sub'], value['subject']].includes(name.split('@')[0])
 }
 
 /** A link under a key that is not its hash belongs elsewhere, unless one is there already. */
@@ -77,9 +75,8 @@ function unread(entry: CacheEntry, audited: Audited): Finding[] {
     : bucket === data
       ? 'No host reads it, and each one warns of it at every start.'
       : 'Nobody reads it: its key is not one of this bucket.'
-  const written = /^[-/_=A-Za-z0-9]+(\.[-/_=A-Za-z0-9]+)*$/.test(key) && bucket !== routes
-  const repair = written ? deletion(entry, audited) : `nats pub -H KV-Operation:DEL '$KV.${bucket}.${key}' ''`
-  return [findingOf(entry, {rule: 'unread-key', severity: crashes ? 'error' : 'warning', message, repair: [repair]})]
+  const severity = crashes ? 'error' : 'warning'
+  return [findingOf(entry, {rule: 'unread-key', severity, message, repair: [deletion(entry, audited)]})]
 }
 
 function badReference(entry: CacheEntry, audited: Audited): Finding[] {
@@ -132,35 +129,48 @@ function notUniversal(entry: CacheEntry, audited: Audited, why: string): Finding
     rule: 'not-universal',
     severity: 'warning',
     message: `Not every host reads it: ${why}.`,
-    repair: rewrite(entry, audited, {}) ?? [deletion(entry, audited)],
+    repair: rewrite(entry, audited) ?? [audited.line(['cache', 'edit', ...recordWords(entry)])],
   })
 }
 
-/** The line that writes a record again as every host reads it, with some fields set; undefined where that cannot be. */
-function rewrite(
-  entry: CacheEntry,
-  {lattice, line}: Audited,
-  fields: Readonly<Record<string, string>>,
-): string[] | undefined {
+/** The line that writes a record again as every host reads it, and saying who it is; undefined where that cannot be. */
+function rewrite(entry: CacheEntry, {lattice, line}: Audited): string[] | undefined {
   const address = addressAt(entry, lattice)
   const record = entry.value
   if (typedKindOf(address) === undefined || !isJsonRecord(record)) return undefined
-  const edits = [...Object.entries(fields), ...numbersIn(record)]
-  const same = ['sub', 'subject', 'actor_id', 'oci_url'].find((name) => typeof record[name] === 'string')
-  const set = (edits.length > 0 || same === undefined ? edits : [[same, record[same]] as const]).map(
-    ([name, value]): FieldEdit => ({
-      path: name.split('.'),
-      value: typeof value === 'string' ? value : formatLossless(value),
-    }),
-  )
+  const edits = [...Object.entries(sameIdentity(address)), ...numbersIn(record)]
+  const set = edits.map(([name, value]): FieldEdit => ({
+    path: name.split('.'),
+    value: typeof value === 'string' ? value : formatLossless(value),
+  }))
   try {
     composeRecord(address, {set, present: encode(record)})
   } catch {
     return undefined
   }
   const words = set.flatMap(({path, value}) => ['--set', `${path.join('.')}=${value}`])
-  const target = entry.kind === 'link' ? entry.key.slice('LINKDEF_'.length) : entry.name
-  return [line(['cache', 'put', entry.kind, target, ...words, '--revision', String(entry.revision)])]
+  return [line(['cache', 'put', ...recordWords(entry), ...words, '--revision', String(entry.revision)])]
+}
+
+/** A field that every record of the kind has, with the value that it must have. */
+function sameIdentity(address: RecordAddress): Readonly<Record<string, string>> {
+  switch (address.kind) {
+    case 'claims':
+      return {sub: address.publicKey}
+    case 'link':
+      return {id: address.hash}
+    case 'ref':
+      return {oci_url: address.url}
+    case 'component':
+    case 'config':
+    case 'route':
+    case 'key':
+      return {}
+  }
+}
+
+function recordWords({kind, name, key}: CacheEntry): string[] {
+  return [kind, kind === 'link' ? key.slice('LINKDEF_'.length) : name]
 }
 
 /** Numbers where hosts want strings, by the path that sets them; a secret does not belong into a line. */
