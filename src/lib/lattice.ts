@@ -2,7 +2,7 @@ import type {NatsConnection} from '@nats-io/transport-node'
 
 import type {LatticeCache} from './cache/cache.js'
 import type {ControlClient} from './control/client.js'
-import {openConnection} from './nats/connect.js'
+import {openConnection, type OpenOptions} from './nats/connect.js'
 import type {ConnectSpec} from './nats/spec.js'
 import type {SystemClient} from './nats/system.js'
 import type {Routes} from './routes/routes.js'
@@ -25,9 +25,9 @@ export class Lattice implements AsyncDisposable {
   }
 
   /** Connects; throws a ConnectionError that says why it cannot. */
-  static async open(spec: ConnectSpec): Promise<Lattice> {
+  static async open(spec: ConnectSpec, options: OpenOptions = {}): Promise<Lattice> {
     const deadline = performance.now() + spec.timeoutMs
-    return new Lattice(spec, await openConnection(spec), deadline)
+    return new Lattice(spec, await openConnection(spec, options), deadline)
   }
 
   /** Name of the lattice. */

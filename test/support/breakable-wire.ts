@@ -9,6 +9,11 @@ export interface BreakableWire extends AsyncDisposable {
    * unless `lose` is `request`; no answer to it comes back. `end` is called in between.
    */
   breakAt: (text: string, lose: 'request' | 'answer', end: () => Promise<void>) => void
+  /** From now on nothing comes through in either direction, and nobody is told; `release` lets it all arrive late. */
+  hold: () => void
+  release: () => void
+  /** Ends every connection; new ones are taken. */
+  cutAll: () => void
   /** True once the text was seen. */
   readonly broken: boolean
 }
@@ -17,6 +22,7 @@ export interface BreakableWire extends AsyncDisposable {
 export async function openWire(port: number, listen = 0): Promise<BreakableWire> {
   const sockets = new Set<Socket>()
   let broken = false
+  let held = false
   let watch: ((chunk: Buffer) => 'request' | 'answer' | undefined) | undefined
   const server = createServer((client) => {
     const upstream = connect(port, '127.0.0.1')
@@ -26,7 +32,12 @@ export async function openWire(port: number, listen = 0): Promise<BreakableWire>
       [upstream, client],
     ] as const) {
       sockets.add(from)
-      from.once('error', () => to.destroy()).once('close', () => to.destroy())
+      from
+        .once('error', () => to.destroy())
+        .once('close', () => {
+          sockets.delete(from)
+          to.destroy()
+        })
     }
     upstream.on('data', (chunk) => deaf || client.write(chunk))
     client.on('data', (chunk) => {
@@ -34,6 +45,7 @@ export async function openWire(port: number, listen = 0): Promise<BreakableWire>
       deaf ||= lost !== undefined
       if (lost !== 'request') upstream.write(chunk)
     })
+    if (held) for (const socket of [client, upstream]) socket.pause()
   })
   server.listen(listen, '127.0.0.1')
   await once(server, 'listening')
@@ -51,6 +63,17 @@ export async function openWire(port: number, listen = 0): Promise<BreakableWire>
         void end().finally(cut)
         return lose
       }
+    },
+    hold: () => {
+      held = true
+      for (const socket of sockets) socket.pause()
+    },
+    release: () => {
+      held = false
+      for (const socket of sockets) socket.resume()
+    },
+    cutAll: () => {
+      for (const socket of sockets) socket.destroy()
     },
     get broken() {
       return broken

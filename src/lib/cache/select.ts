@@ -23,7 +23,8 @@ export function selectEntries(
   return entries.filter((entry) => Date.parse(entry.created) >= sinceMs && fits(entry)).sort(order(sort))
 }
 
-function matchName(pattern: string): (entry: CacheEntry) => boolean {
+/** Tells whether an entry's key or name fits a pattern of `*` and `?`. */
+export function matchName(pattern: string): (entry: CacheEntry) => boolean {
   const source = pattern
     .replace(/[\\^$.|+()[\]{}]/g, '\\$&')
     .replaceAll('*', '.*')

@@ -5,6 +5,7 @@ import {systemClock, type Clock} from '../clock.js'
 import {describeFailure, LatticeError, UsageError, type FailureDescription} from '../errors.js'
 import {Lattice} from '../lattice.js'
 import {resolveConnection, type Resolved} from '../nats/resolve-spec.js'
+import type {OpenOptions} from '../nats/connect.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {clean, jsonText} from '../output/text.js'
 import type {ChangeOptions} from '../entities/scale.js'
@@ -57,6 +58,22 @@ export abstract class LocalCommand<T extends object> extends Command {
   /** One document on a line of stdout: for commands that keep running. */
   protected logLine(document: object): void {
     process.stdout.write(`${jsonText(document)}\n`)
+  }
+
+  /** Resolves when stdout can take more: to true, or to false when nobody reads it any more. */
+  protected async drained(): Promise<boolean> {
+    const {stdout} = process
+    if (stdout.writableNeedDrain && stdout.errored === null) {
+      await new Promise<void>((resolve) => {
+        const events = ['drain', 'error', 'close']
+        const done = (): void => {
+          for (const event of events) stdout.removeListener(event, done)
+          resolve()
+        }
+        for (const event of events) stdout.on(event, done)
+      })
+    }
+    return stdout.errored === null
   }
 
   protected override logJson(json: unknown): void {
@@ -112,8 +129,8 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
   }
 
   /** Opens the lattice that the flags name; close it with `await using`. */
-  protected async open(flags: Partial<ConnectionFlags>): Promise<Lattice> {
-    return Lattice.open(await this.spec(flags))
+  protected async open(flags: Partial<ConnectionFlags>, options: OpenOptions = {}): Promise<Lattice> {
+    return Lattice.open(await this.spec(flags), options)
   }
 
   /** As `open`, for destructive work: a protected context is named first, before anything is sent. */

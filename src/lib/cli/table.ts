@@ -24,6 +24,7 @@ export const commandTable: Readonly<Record<string, Load>> = {
   'cache ls': () => import('../../commands/cache/ls.js'),
   'cache put': () => import('../../commands/cache/put.js'),
   'cache stats': () => import('../../commands/cache/stats.js'),
+  'cache watch': () => import('../../commands/cache/watch.js'),
   call: () => import('../../commands/call.js'),
   'claims inspect': () => import('../../commands/claims/inspect.js'),
   'claims ls': () => import('../../commands/claims/ls.js'),
