@@ -3,6 +3,7 @@ import type {NatsConnection} from '@nats-io/transport-node'
 import {ConnectionError} from '../errors.js'
 import {withoutUserInfo} from './addresses.js'
 import {authenticator} from './creds.js'
+import {rememberFarewell} from './farewell.js'
 import {openFirst} from './open-first.js'
 import {openTarget, type Plan} from './open-target.js'
 import {isTooOld, ServerTooOldError} from './server-version.js'
@@ -135,6 +136,7 @@ async function settle(
     await connection.close()
     throw new ServerTooOldError(version, {...spec, server: connection.getServer()})
   }
+  rememberFarewell(connection)
   if (targets.length > 1) {
     const known = connection.getServers().map(({listen}) => listen)
     connection.setServers([...new Set([...known, ...targets.map(dialAddress)])])

@@ -9,6 +9,7 @@ import {
 
 import {ConnectionError, NotFoundError, ServerError, TimeoutError} from '../errors.js'
 import {onReconnect, repeatUntilAnswered} from './again.js'
+import {farewellOf} from './farewell.js'
 
 /** Nobody subscribes to the subject of a request. */
 export class NoRespondersError extends NotFoundError {
@@ -92,7 +93,7 @@ export async function request(
     // What was sent over a connection that is gone is answered to nobody.
     const lost =
       failure instanceof LostConnectionError || (failure instanceof RequestTimeoutError && identityOf(nc) !== asked)
-    throw lost ? new LostConnectionError(subject, {cause: error, because: whyClosed(nc)}) : failure
+    throw lost ? new LostConnectionError(subject, {cause: error, because: farewellOf(nc)}) : failure
   }
 }
 
@@ -182,7 +183,7 @@ export function requestMany(
       () => finish(heard || replies.length > 0 ? undefined : new SilentServerError(subject, timeoutMs)),
       timeoutMs,
     )
-    const lost = (): void => finish(new LostConnectionError(subject, {because: whyClosed(nc)}))
+    const lost = (): void => finish(new LostConnectionError(subject, {because: farewellOf(nc)}))
     const stopFollowing = onReconnect(nc, send, lost)
     send()
   })
@@ -206,16 +207,6 @@ export function requestFailure(error: unknown, subject: string, timeoutMs: numbe
   }
   const why = error instanceof Error ? `: ${error.message}` : ''
   return new ServerError(`The request on '${subject}' failed${why}.`, {details: {subject}, cause: error})
-}
-
-/** What the server said before it closed the connection, where that explains it; the client keeps it to itself. */
-function whyClosed(nc: NatsConnection): string | undefined {
-  const {lastError} = (nc as {protocol?: {lastError?: Error}}).protocol ?? {}
-  const said = `${lastError?.name ?? ''} ${lastError?.message ?? ''}`
-  if (/account authentication expired/i.test(said)) return "the account's token expired"
-  if (said.includes('UserAuthenticationExpiredError')) return "the user's token expired"
-  if (/revoked/i.test(said)) return 'the user was revoked'
-  return said.startsWith('AuthorizationError') ? 'the server no longer lets this user in' : undefined
 }
 
 /** Which connection this is, of those that a client has one after the other. */

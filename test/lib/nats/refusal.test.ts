@@ -153,6 +153,21 @@ describe('users of an operator', () => {
     await nc.close()
   })
 
+  test('so is the revocation of a user', async () => {
+    const team = createKey('A')
+    const user = await createUser({}, {issuer: team})
+    await pushAccount(team, {})
+    const nc = await openConnection(user.spec())
+    nc.subscribe('slow', {callback: () => undefined})
+    await nc.flush()
+    const lost = request(nc, 'slow', '', {timeoutMs: 6000}).catch((error: unknown) => error)
+    await pushAccount(team, {revocations: {[user.key.publicKey]: now}}, {iat: now + 1})
+    expect(await lost).toMatchObject({
+      message: "The connection was lost while waiting for the answer on 'slow': the user was revoked.",
+    })
+    await nc.close()
+  })
+
   test('nobody is let in without credentials', async () => {
     expect(await failureOf(specFor(server.url))).toMatchObject({
       reason: 'no-credentials',

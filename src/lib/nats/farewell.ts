@@ -1,0 +1,31 @@
+import type {NatsConnection} from '@nats-io/transport-node'
+
+const farewells = new WeakMap<NatsConnection, string>()
+
+/**
+ * Remembers what a server says when it closes a connection, until there is a new one: the client keeps only the last
+ * word, which is that of the server that then refuses to take it back.
+ */
+export function rememberFarewell(connection: NatsConnection): void {
+  const follow = async (): Promise<void> => {
+    for await (const status of connection.status()) {
+      if (status.type === 'reconnect') farewells.delete(connection)
+      if (status.type !== 'error' || farewells.has(connection)) continue
+      const why = explain(status.error)
+      if (why !== undefined) farewells.set(connection, why)
+    }
+  }
+  void follow()
+}
+
+/** Why the connection was closed, as the end of a sentence, where the server said so. */
+export function farewellOf(connection: NatsConnection): string | undefined {
+  return farewells.get(connection)
+}
+
+function explain({name, message}: Error): string | undefined {
+  if (name === 'UserAuthenticationExpiredError') return "the user's token expired"
+  if (/account authentication expired/i.test(message)) return "the account's token expired"
+  if (/authentication revoked/i.test(message)) return 'the user was revoked'
+  return name === 'AuthorizationError' ? 'the server no longer lets this user in' : undefined
+}
