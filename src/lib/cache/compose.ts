@@ -53,12 +53,16 @@ export function composeRecord(address: RecordAddress, {value, set, present}: Rec
     plain,
   )
   const text = formatRecord(kind, withIdentity(address, edited))
-  const record = JSON.parse(text) as JsonRecord
+  checkFit(address, kind, JSON.parse(text) as JsonRecord)
+  return encode(text)
+}
+
+/** Throws a UsageError when a record, in the form of its kind, is not one that hosts would take under this address. */
+export function checkFit(address: RecordAddress, kind: TypedKind, record: JsonRecord): void {
   const problem = misplaced(address, record)
   if (problem !== undefined) throw new UsageError(`The record does not fit its key: ${problem}.`)
   checkName(address)
   checkFields(kind, record)
-  return encode(text)
 }
 
 function noValue(): never {

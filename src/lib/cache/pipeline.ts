@@ -113,6 +113,11 @@ export class Pipeline<T> implements Disposable {
     return this.#next - this.#base > this.#mask || this.#bytes >= this.#windowBytes || this.#failure !== undefined
   }
 
+  /** The write that was sent first of those without an answer. */
+  get oldest(): Write<T> | undefined {
+    return this.#slots[this.#base & this.#mask]?.write
+  }
+
   /** How many writes have no answer, and of how many it is certain that nobody took them. */
   get waiting(): {readonly open: number; readonly untaken: number} {
     const open = this.#slots.filter((sent) => sent !== undefined)
