@@ -130,9 +130,13 @@ export class LatticeCache {
     return resolveAddress(kind, key, this.names(), options)
   }
 
-  /** The stored claims as a source of names. */
+  /** The stored claims and references as a source of names. */
   names(): NameSource {
-    return {scope: this.#spec, claims: () => this.list('claims')}
+    return {
+      scope: this.#spec,
+      claims: () => this.list('claims'),
+      reference: async (url) => (await this.#stored({kind: 'ref', url}).catch(ignoreMissingBucket))?.entry,
+    }
   }
 
   /** JetStream as this connection reaches it, or that of another domain. */

@@ -1,5 +1,6 @@
 import {parseRef, type Entity, type EntityRef} from '../entity/entity.js'
 import {resolveEntity} from '../entity/resolve.js'
+import {parseVersion, type Version} from '../entity/version.js'
 import {AmbiguousError, NotFoundError, UsageError} from '../errors.js'
 import {isPublicKey} from '../keys/nkey.js'
 import {builtinHttpserver} from '../records/builtin.js'
@@ -15,6 +16,8 @@ export interface NameSource {
   readonly scope: LineScope
   /** The stored claims; asked for only when a name is not a whole key. */
   readonly claims: () => Promise<readonly CacheEntry[]>
+  /** The stored reference of an artifact; undefined when there is none. */
+  readonly reference: (url: string) => Promise<CacheEntry | undefined>
 }
 
 export interface AddressOptions {
@@ -37,6 +40,8 @@ export async function resolveAddress(
   }
   switch (kind) {
     case 'claims': {
+      const written = await resolveWritten(text, source)
+      if (written !== undefined) return {kind, ...written}
       const ref = parseRef(text)
       const version = ref.version === undefined ? '' : `@${ref.version}`
       const publicKey = await resolveKey(ref, source, (candidate) => line(`${candidate}${version}`))
@@ -61,6 +66,34 @@ export async function resolveAddress(
     case 'key':
       return {kind, key: text, ...(bucket === undefined ? {} : {bucket})}
   }
+}
+
+/** What a call alias with slashes or the address of an artifact means; an entity reference has one slash at most. */
+async function resolveWritten(
+  text: string,
+  source: NameSource,
+): Promise<{publicKey: string; version?: Version} | undefined> {
+  if (!text.includes('/')) return undefined
+  const [, alias = '', version] = /^(.*?)(?:@([^@/]+))?$/s.exec(text) ?? []
+  const named = claimedEntities(await source.claims()).filter(
+    ({name, callAlias}) => name === alias || callAlias === alias,
+  )
+  if (named.length === 1) {
+    return {publicKey: named[0]!.key, ...(version === undefined ? {} : {version: parseVersion(version)})}
+  }
+  if (named.length > 1) return undefined
+  const stored = (await source.reference(text))?.value as {public_key?: unknown; version?: unknown} | null | undefined
+  if (typeof stored?.public_key !== 'string' || !isPublicKey(stored.public_key)) {
+    if (!text.includes(':')) return undefined
+    const {lattice} = source.scope
+    throw new NotFoundError(`No claims and no reference '${text}' are stored in lattice '${lattice}'.`, {
+      suggestions: [commandLine(['cache', 'ls', '--kind', 'ref'], source.scope)],
+      details: {name: text, lattice},
+    })
+  }
+  const known =
+    typeof stored.version === 'string' && stored.version !== '' ? {version: parseVersion(stored.version)} : {}
+  return {publicKey: stored.public_key, ...known}
 }
 
 /** The public key that a name means: itself, the built-in provider, or what the stored claims say. */

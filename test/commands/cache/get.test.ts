@@ -51,11 +51,34 @@ describe('cache get', () => {
     const lattice = await cache.lattice()
     const key = createKey('M').publicKey
     await lattice.storeClaims(key, {name: 'orders', call_alias: 'shop/orders', version: '1.2.0'})
-    for (const name of ['orders', key, key.slice(0, 9), 'orders@1.2.0', `${key}@1.2.0`]) {
+    for (const name of [
+      'orders',
+      key,
+      key.slice(0, 9),
+      'shop/orders',
+      ...['orders', 'shop/orders', key].map((name) => `${name}@1.2.0`),
+    ]) {
       const {exitCode, json} = await lattice.run(CacheGet, 'claims', name, '--json')
       expect(exitCode).toBe(0)
       expect(json()).toMatchObject({kind: 'claims', title: 'orders', version: '1.2.0', value: {sub: key}})
     }
+  })
+
+  test('finds claims by the address of their artifact, in the version that it has', async () => {
+    const lattice = await cache.lattice()
+    const key = createKey('M').publicKey
+    for (const version of ['1.2.0', '1.3.0']) await lattice.storeClaims(key, {name: 'orders', version})
+    const refs = {'reg.io/shop/orders:1.2.0': '1.2.0', 'reg.io/orders@sha256:0a': '1.3.0', 'reg.io/old:1': undefined}
+    for (const [url, version] of Object.entries(refs)) {
+      const value = JSON.stringify({oci_url: url, public_key: key, version})
+      await lattice.data.put(`REFMAP_${Buffer.from(url).toString('base64url')}`, bytes(value))
+      const {exitCode, json} = await lattice.run(CacheGet, 'claims', url, '--json')
+      expect(exitCode).toBe(version === undefined ? 3 : 0)
+      if (version !== undefined) expect(json()).toMatchObject({name: `${key}@${version}`})
+    }
+    expect((await lattice.run(CacheGet, 'claims', 'reg.io/none:1')).exitCode).toBe(4)
+    expect((await lattice.run(CacheGet, 'claims', 'a/b/c')).exitCode).toBe(2)
+    expect((await lattice.run(CacheGet, 'claims', 'orders/default')).exitCode).toBe(3)
   })
 
   test('finds a version that only the base record has', async () => {
