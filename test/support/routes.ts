@@ -8,7 +8,7 @@ import type {ConnectSpec} from '../../src/lib/nats/spec.js'
 import {SystemClient} from '../../src/lib/nats/system.js'
 import {Routes} from '../../src/lib/routes/routes.js'
 import {RouteStore} from '../../src/lib/routes/store.js'
-import {legAddress, legQueueGroup, sourceOf, type Addressed} from '../../src/lib/routing/source.js'
+import {legAddress, queueGroup, sourceOf, type Addressed} from '../../src/lib/routing/source.js'
 
 /** Routes as a command opens them, with the connections they use; dispose it. */
 export interface TestRoutes extends AsyncDisposable {
@@ -53,8 +53,8 @@ export function serveVersion(
   {dark = false}: ServeOptions = {},
 ): void {
   const subjects = [
-    [legAddress(lattice, entity, version), legQueueGroup(lattice, entity, version)],
-    ...(dark ? [] : [[sourceOf(lattice, entity), entity.kind === 'actor' ? sourceOf(lattice, entity) : 'rpc']]),
+    [legAddress(lattice, entity, version), queueGroup(lattice, entity)],
+    ...(dark ? [] : [[sourceOf(lattice, entity), queueGroup(lattice, entity)]]),
   ] as const
   for (const [subject, queue] of subjects) {
     nc.subscribe(subject, {queue: queue, callback: (_error, message) => void message.respond(version)})

@@ -5,7 +5,7 @@ import {formatAck, formatInventory, formatPing, readScaleActor} from '../../src/
 import {versionedLabel} from '../../src/lib/control/dialect.js'
 import {parseVersion} from '../../src/lib/entity/version.js'
 import {createKey} from '../../src/lib/keys/nkey.js'
-import {legAddress, legQueueGroup, sourceOf, type Addressed} from '../../src/lib/routing/source.js'
+import {legAddress, queueGroup, sourceOf, type Addressed} from '../../src/lib/routing/source.js'
 
 /** A v0 host that runs what the test says: it answers control requests and calls, and does nothing of its own. */
 export interface ScriptedHost {
@@ -71,7 +71,7 @@ export function scriptedHost(nc: NatsConnection, lattice: string): ScriptedHost 
     run: async ({key, name, version, dark = false}) => {
       const entity: Addressed = {kind: 'actor', key}
       const leg = nc.subscribe(legAddress(lattice, entity, version), {
-        queue: legQueueGroup(lattice, entity, version),
+        queue: queueGroup(lattice, entity),
         callback: (_error, message) => void message.respond(version),
       })
       const subscriptions = [leg, ...(dark ? [] : [listenOnSource(nc, lattice, {key, version})])]

@@ -117,7 +117,8 @@ export class RunningActor {
   #serve(version?: Version): Serving {
     const {lattice} = this.#context
     const subject = rpcSubject(lattice, actorEntity(this.key), version)
-    return new Serving(this.#context, {subject, queue: queueGroup('actor', subject)}, (msg) => this.#answer(msg))
+    const queue = queueGroup(lattice, {kind: 'actor', key: this.key})
+    return new Serving(this.#context, {subject, queue}, (msg) => this.#answer(msg))
   }
 
   async #answer(msg: Msg): Promise<void> {

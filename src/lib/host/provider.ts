@@ -104,8 +104,9 @@ export class RunningProvider {
     const address = {publicKey: this.key, linkName: this.options.link}
     const shared = rpcSubject(lattice, address)
     const versioned = rpcSubject(lattice, address, this.version)
+    const queue = queueGroup(lattice, {kind: 'provider', key: this.key, link: this.options.link})
     for (const subject of this.options.dark ? [versioned] : [shared, versioned]) {
-      this.#serve(subject, (msg) => this.#refuse(msg), queueGroup('provider', subject))
+      this.#serve(subject, (msg) => this.#refuse(msg), queue)
     }
     this.#serve(`${shared}.linkdefs.put`, (msg) => this.#onLink(msg, (link) => this.putLink(link)))
     this.#serve(`${shared}.linkdefs.del`, (msg) => this.#onLink(msg, (link) => this.deleteLink(link)))

@@ -8,7 +8,7 @@ import type {SystemClient} from '../nats/system.js'
 import {predictTable} from '../routing/effective.js'
 import {lintPlan, type Finding} from '../routing/lint.js'
 import {planRoute} from '../routing/plan.js'
-import {legAddress, legQueueGroup} from '../routing/source.js'
+import {legAddress, queueGroup} from '../routing/source.js'
 import type {Leg} from '../routing/weights.js'
 import type {Session} from './session.js'
 
@@ -44,7 +44,7 @@ export async function findProblems(
     legs.map(async ({version}) => {
       const subject = legAddress(lattice, entity, version)
       const subscribers = await readSubscribers(driver.system, {account: driver.account, subject})
-      return judgeLeg(entity, version, {subscribers, queue: legQueueGroup(lattice, entity, version)})
+      return judgeLeg(entity, version, {subscribers, queue: queueGroup(lattice, entity)})
     }),
   )
   return [...findings.flat(), ...guards]
@@ -78,7 +78,7 @@ function judgeLeg(
   const wrong = subscribers.find((one) => one.queue !== undefined)?.queue
   const sentence =
     wrong !== undefined
-      ? `The subscribers of '${leg}' are in queue group '${wrong}' and not in the one of its version.`
+      ? `The subscribers of '${leg}' are in queue group '${wrong}' and not in that of '${entityName(entity)}'.`
       : runs
         ? `Nobody listens on the subject of '${leg}', although it runs: its hosts do not speak versioned RPC.`
         : `Nobody runs '${leg}'.`

@@ -24,14 +24,13 @@ export function versionOfLeg(lattice: string, entity: Addressed, subject: string
   return subject.startsWith(prefix) ? decodeVersion(subject.slice(prefix.length)) : undefined
 }
 
-/** The queue group in which all instances share a subject of an entity; another group would get copies. */
-export function queueGroup(kind: Addressed['kind'], subject: string): string {
-  return kind === 'actor' ? subject : 'rpc'
-}
-
-/** The queue group of a leg address. */
-export function legQueueGroup(lattice: string, entity: Addressed, version: string): string {
-  return queueGroup(entity.kind, legAddress(lattice, entity, version))
+/**
+ * The queue group in which all instances of an entity share its subjects; another group would get copies. It is the same
+ * on the source and on every leg address: a leaf node sends a message on for the groups that it knows on the source, and
+ * the hub, which maps it to a leg address, finds nobody there but in these groups.
+ */
+export function queueGroup(lattice: string, entity: Addressed): string {
+  return entity.kind === 'actor' ? sourceOf(lattice, entity) : 'rpc'
 }
 
 /** Key of an entity's route record: a display name may change, this does not. */

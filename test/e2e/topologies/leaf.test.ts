@@ -2,6 +2,8 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
 import {Bucket} from '../../../src/lib/cache/bucket.js'
 import {SystemClient} from '../../../src/lib/nats/system.js'
+import {actorEntity} from '../../../src/lib/rpc/address.js'
+import {invoke} from '../../../src/lib/rpc/caller.js'
 import {startHost} from '../../support/host.js'
 import {createTestOperator, freePort, type OperatorServer, type TestOperator} from '../../support/nats-server.js'
 import {echoModule} from '../../support/story.js'
@@ -95,6 +97,31 @@ describe('with JetStream domains', () => {
     const shown = await ok('route', 'show', 'echo', '--context', 'hub')
     expect(shown).toMatchObject({state: 'current', effective: {legs: [{version: '1.0.0', weight: 100}]}})
   })
+})
+
+// A leaf sends a message on for the queue groups of the source, so legs in another group would get nothing.
+test('a route at the hub splits the calls of leaf nodes, and none is lost', async () => {
+  await using world = await startHub({hub: {}, leaf: {jetstream: false}})
+  const hub = world.server('hub')
+  await using host = await startHost({server: hub, lattice: 'default'})
+  const {ok} = world.cli
+  await ok('start', echoModule('1.0.0'), '--context', 'hub')
+  await ok('start', echoModule('2.0.0'), '--dark', '--context', 'hub')
+  const {credsFile: creds, operatorKeyFile} = hub
+  await world.context('hub-routes', {url: hub.url, creds}, {sysContext: 'hub-sys', operatorKeyFile})
+  await ok('route', 'ab', 'echo@1.0.0=50', 'echo@2.0.0=50', '--context', 'hub-routes')
+
+  const nc = await world.connect('leaf')
+  const [actor] = (await host.client.inventory(host.id)).actors
+  const target = actorEntity(actor!.key)
+  const request = {lattice: 'default', target, operation: 'Echo.Version', payload: new Uint8Array()}
+  const from = {origin: target, clusterKey: host.clusterKey, hostId: host.id, timeoutMs: 5000}
+  const answers = await Promise.all(
+    Array.from({length: 100}, async () => Buffer.from(await invoke(nc, {...request, ...from})).toString()),
+  )
+  const count = (version: string): number => answers.filter((answer) => answer.includes(version)).length
+  expect(count('1.0.0') + count('2.0.0')).toBe(100)
+  expect(Math.min(count('1.0.0'), count('2.0.0'))).toBeGreaterThan(25)
 })
 
 describe('without JetStream domains', () => {

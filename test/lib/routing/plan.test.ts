@@ -4,7 +4,7 @@ import {describe, expect, test} from 'vitest'
 import {parseVersion} from '../../../src/lib/entity/version.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {diffLegs, legsOf, mappingDigest, planRoute, sameLegs} from '../../../src/lib/routing/plan.js'
-import {legAddress, legQueueGroup, routeKey, sourceOf, versionOfLeg} from '../../../src/lib/routing/source.js'
+import {legAddress, queueGroup, routeKey, sourceOf, versionOfLeg} from '../../../src/lib/routing/source.js'
 import type {Leg} from '../../../src/lib/routing/weights.js'
 import {splits, versions} from '../../support/splits.js'
 
@@ -24,13 +24,13 @@ describe('subjects', () => {
   test('an actor is called by its key, a version of it one token below', () => {
     expect(sourceOf('default', actor)).toBe(`wasmbus.rpc.default.${actor.key}`)
     expect(legAddress('default', actor, '1.2.0')).toBe(`wasmbus.rpc.default.${actor.key}.MS4yLjA`)
-    expect(legQueueGroup('default', actor, '1.2.0')).toBe(`wasmbus.rpc.default.${actor.key}.MS4yLjA`)
+    expect(queueGroup('default', actor)).toBe(`wasmbus.rpc.default.${actor.key}`)
   })
 
   test('a provider is called by its key and link name', () => {
     expect(sourceOf('default', provider)).toBe(`wasmbus.rpc.default.${provider.key}.front`)
     expect(legAddress('default', provider, '1.2.0')).toBe(`wasmbus.rpc.default.${provider.key}.front.MS4yLjA`)
-    expect(legQueueGroup('default', provider, '1.2.0')).toBe('rpc')
+    expect(queueGroup('default', provider)).toBe('rpc')
   })
 
   test('a lattice or key that makes another subject is refused', () => {
