@@ -137,7 +137,31 @@ export function extras(record: JsonRecord, known: readonly string[]): [string, u
   return Object.entries(record).filter(([name]) => !known.includes(name))
 }
 
-/** Entries as an object text; undefined values are left out, and `__proto__` stays a field like any other. */
+/**
+ * Entries as an object text; undefined values are left out, and `__proto__` stays a field like any other. Throws a
+ * UsageError that names a field in which is what JavaScript writes and no host's parser takes.
+ */
 export function formatObject(entries: readonly (readonly [string, unknown])[]): string {
-  return JSON.stringify(Object.fromEntries(entries))
+  const record = Object.fromEntries(entries)
+  const text = JSON.stringify(record)
+  if (/\\ud[89a-f]|[eE]\+?\d{3}|\d{309}/.test(text)) refuseUnreadable(record, [])
+  return text
+}
+
+function refuseUnreadable(value: unknown, path: readonly string[]): void {
+  const shown = `'${path.map((name) => name.toWellFormed()).join('.')}'`
+  if (typeof value === 'string' && !value.isWellFormed()) {
+    throw new UsageError(`The field ${shown} holds half of a surrogate pair, which is no text.`)
+  }
+  if (typeof value !== 'object' || value === null) return
+  // A number that keeps its digits is an object without a prototype.
+  if (Object.getPrototypeOf(value) === null && !Number.isFinite(Number(JSON.stringify(value)))) {
+    throw new UsageError(`The field ${shown} holds a number that is too large for any host.`)
+  }
+  for (const [name, field] of Object.entries(value)) {
+    if (!name.isWellFormed()) {
+      throw new UsageError(`The name of the field '${[...path, name].join('.').toWellFormed()}' is no text.`)
+    }
+    refuseUnreadable(field, [...path, name])
+  }
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 
+import {parseLossless} from '../../../src/lib/keys/token.js'
 import {
   formatClaims,
   formatLink,
@@ -78,6 +79,17 @@ describe('the universal form', () => {
 
   test('refuses claims that name a field twice', () => {
     expect(() => formatClaims({sub: actor, iss: 'A', issuer: 'B'})).toThrow('which no host reads')
+  })
+
+  test.each([
+    [{values: {URL: 'a\ud800'}}, "The field 'values.URL' holds half of a surrogate pair"],
+    [{values: {'a\udfff': ''}}, "The name of the field 'values.a\ufffd' is no text"],
+    [{more: {list: [parseLossless('1e999')]}}, "The field 'more.list.0' holds a number that is too large for any host"],
+  ])('never holds what parsers refuse: %j', (more, sentence) => {
+    const link = {actor_id: actor, provider_id: provider, link_name: 'default', contract_id: 'wasmcloud:keyvalue'}
+    expect(() => formatLink({...link, ...more})).toThrow(sentence)
+    const kept = {text: '\\ud800 \u{1f600}', number: parseLossless('123456789012345678901234567890')}
+    expect(formatLink({...link, more: kept})).toContain('123456789012345678901234567890')
   })
 
   test('of any claims is stable and plain', () => {
