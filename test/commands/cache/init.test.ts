@@ -1,5 +1,6 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
+import CacheGet from '../../../src/commands/cache/get.js'
 import CacheInit from '../../../src/commands/cache/init.js'
 import {startCacheServer, type CacheServer, type Failure, type TestLattice} from '../../support/cache-lattice.js'
 
@@ -213,4 +214,20 @@ describe('cache init', () => {
     const lattice = await cache.lattice({buckets: false})
     expect((await lattice.run(CacheInit, ...argv)).exitCode).toBe(2)
   })
+})
+
+test('records in files outlive a power cut, and those in memory are gone with their bucket', async () => {
+  await using other = await startCacheServer()
+  const [kept, lost] = [await other.lattice({buckets: false}), await other.lattice({buckets: false})]
+  expect((await kept.run(CacheInit)).exitCode).toBe(0)
+  expect((await lost.run(CacheInit, '--storage', 'memory')).exitCode).toBe(0)
+  for (const {data} of [kept, lost]) await data.put('note', new TextEncoder().encode('1'))
+  await other.server.kill()
+  await other.server.restart()
+  expect(await (await kept.run(CacheGet, 'key', 'note', '--json')).json()).toMatchObject({value: 1, revision: 1})
+  expect((await lost.run(CacheGet, 'key', 'note')).exitCode).toBe(4)
+  const states = async (lattice: TestLattice): Promise<string[]> =>
+    (await init(lattice, '--dry-run')).buckets.map(({state}) => state)
+  expect(await states(kept)).toEqual(['unchanged', 'unchanged', 'unchanged'])
+  expect(await states(lost)).toEqual(['created', 'created', 'created'])
 })
