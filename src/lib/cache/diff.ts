@@ -6,6 +6,7 @@ import type {LatticeCache} from './cache.js'
 import {hideChanges, recordChanges} from './compare.js'
 import {composeRecord} from './compose.js'
 import {compareEntries, readStoredRecord, type CacheEntry, type StoredRecord} from './entry.js'
+import {readGiven} from './given.js'
 import {keepMoreLine, readRevisions, type StoredRevisions} from './history.js'
 import {addressName, bucketNames, placeOf} from './key.js'
 
@@ -105,7 +106,7 @@ export async function diffFile(
   const {kind, key, bucket} = target
   const stored = await readIfStored(cache, target)
   const address = stored?.address ?? (await cache.resolve(kind, key, {bucket, words}))
-  const bytes = composeRecord(address, {value, set: [], present: stored?.bytes})
+  const bytes = composeRecord(address, {value: await readGiven(address, value), set: [], present: stored?.bytes})
   const wanted = {operation: 'PUT', key: placeOf(address, cache.lattice).key, value: bytes, ...notStored} as const
   const {entry} = await readStoredRecord(address, placeOf(address, cache.lattice).bucket, wanted)
   const before = stored === undefined ? nothing(cache, address) : storedSide(cache, stored)

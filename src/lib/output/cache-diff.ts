@@ -9,7 +9,7 @@ export function cacheDiffView({before, after, differs, compared, records}: Cache
   const single = before.name !== undefined
   const parts = records.map((record) => (single ? diffView(record.changes) : recordText(record)))
   const foot = single ? [] : [`${records.length} of ${compared} records differ.`]
-  return [head.join('\n'), ...parts, ...foot].join('\n\n')
+  return [head.join('\n'), parts.join('\n'), ...foot].join('\n\n')
 }
 
 /** That nothing differs, for a person. */

@@ -126,6 +126,10 @@ describe('cache diff of a record', () => {
     await writeFile(file, JSON.stringify({subject: key, issuer: 'A', name: 'echo', version: '1.0.0', tags: ['x', 'y']}))
     const change = await diff(lattice, 'claims', 'echo@1.0.0', '--file', file)
     expect(change).toMatchObject({after: {file}, records: [{title: 'echo', changes: [{path: ['tags'], after: 'x,y'}]}]})
+    const yaml = join(cache.server.dir, 'claims.yaml')
+    await writeFile(yaml, `sub: ${key}\niss: A\nname: echo\nversion: "1.0.0"\ncall_alias: x\n`)
+    const edited = await diff(lattice, 'claims', 'echo@1.0.0', '--file', yaml)
+    expect(edited.records[0]?.changes).toEqual([{path: ['call_alias'], before: '', after: 'x'}])
     const added = await diff(lattice, 'claims', `${createKey('M').publicKey}@2`, '--file', await emptyClaims())
     expect(added.records[0]?.state).toBe('added')
     const bad = join(cache.server.dir, 'bad.json')
@@ -168,9 +172,9 @@ describe('cache diff of lattices', () => {
         `- lattice '${one.name}'`,
         `+ lattice '${two.name}'`,
         '',
-        ...[shared, `${shared}@1`].flatMap((key) => [`~ claims ${key} (echo)`, '  ~ call_alias: "" → "x"', '']),
-        ...[`- claims ${mine} (mine)`, `- claims ${mine}@1 (mine)`].flatMap((line) => [line, '']),
-        ...[`+ claims ${theirs} (theirs)`, `+ claims ${theirs}@1 (theirs)`].flatMap((line) => [line, '']),
+        ...[shared, `${shared}@1`].flatMap((key) => [`~ claims ${key} (echo)`, '  ~ call_alias: "" → "x"']),
+        ...[`- claims ${mine} (mine)`, `- claims ${mine}@1 (mine)`],
+        ...[`+ claims ${theirs} (theirs)`, `+ claims ${theirs}@1 (theirs)`],
         '~ config limits',
         '  ~ cpu: "1" → "2"',
         '',
