@@ -122,7 +122,7 @@ function legacyStream(stream: string, line: AuditOptions['line']): Finding {
   return {
     rule: 'legacy-stream',
     severity: 'error',
-    message: `The records of hosts up to 0.59 are in the stream '${stream}', where no newer host looks twice.`,
+    message: 'It holds records of hosts up to 0.59, which some newer hosts write over what is there when they start.',
     bucket: stream,
     repair: [line(['cache', 'migrate'])],
   }

@@ -34,6 +34,8 @@ export interface Finding {
   /** Absent for what is about a whole bucket. */
   readonly kind?: RecordKind
   readonly name?: string
+  /** Name in its claims. */
+  readonly title?: string
   readonly key?: string
   readonly revision?: number
   readonly repair: readonly string[]
@@ -48,10 +50,10 @@ export interface Audited {
 
 /** A finding about one record. */
 export function findingOf(
-  {kind, name, bucket, key, revision}: CacheEntry,
+  {kind, name, title, bucket, key, revision}: CacheEntry,
   found: Pick<Finding, 'rule' | 'severity' | 'message' | 'repair'>,
 ): Finding {
-  return {...found, bucket, kind, name, key, revision}
+  return {...found, bucket, kind, name, ...(title === undefined ? {} : {title}), key, revision}
 }
 
 /** The line that deletes a record at the revision that was read; for a key that no word of ours can be, with `nats`. */

@@ -27,8 +27,9 @@ export function auditSummary({lattice, context, records, findings, notChecked}: 
     .join('\n')
 }
 
-function findingText({severity, rule, kind, name, bucket, message, repair}: Finding): string {
-  const head = `${severity} ${rule}: ${kind === undefined ? `bucket '${bucket}'` : `${kind} '${name ?? ''}'`}`
+function findingText({severity, rule, kind, name, title, bucket, message, repair}: Finding): string {
+  const what = kind === undefined ? `bucket '${bucket}'` : `${kind} '${name ?? ''}'`
+  const head = `${severity} ${rule}: ${what}${title === undefined ? '' : ` (${title})`}`
   return [head, `  ${message}`, ...repair.map((line) => `  ${line}`)].map(clean).join('\n')
 }
 
