@@ -3,14 +3,14 @@ import type {BucketEntry} from './bucket-entry.js'
 interface Known {
   readonly revision: number
   readonly created: string
-  /** It was in a bucket that is gone, whose revisions say nothing about those of the present one. */
-  readonly foreign?: true
 }
 
-/** What was yielded last for each key that is there. */
+/**
+ * What was yielded last for each key that is there. A bucket that was made anew counts its revisions from one, so that
+ * one is known by its time as well.
+ */
 export class KnownKeys {
   readonly #known = new Map<string, Known>()
-  #bucket: string | undefined
 
   get size(): number {
     return this.#known.size
@@ -20,32 +20,16 @@ export class KnownKeys {
     return [...this.#known.keys()]
   }
 
-  /** Names the bucket that is read now, by the time when it was made. */
-  enter(created: string): void {
-    if (this.#bucket !== undefined && this.#bucket !== created) {
-      for (const [key, known] of this.#known) this.#known.set(key, {...known, foreign: true})
-    }
-    this.#bucket = created
-  }
-
-  /** True when it is older than what was yielded: a later revision is gone, or the server does not have it yet. */
+  /** True when it counts less than what was yielded: that is gone, the server does not have it yet, or the bucket is new. */
   isAhead({key, revision}: BucketEntry): boolean {
-    const known = this.#known.get(key)
-    return known !== undefined && known.foreign === undefined && known.revision > revision
+    return (this.#known.get(key)?.revision ?? 0) > revision
   }
 
   /** True when it says something new about its key, which is known then. */
   take({key, operation, revision, created}: BucketEntry): boolean {
     const known = this.#known.get(key)
     if (operation === 'DEL') return this.#known.delete(key)
-    if (
-      known !== undefined &&
-      known.foreign === undefined &&
-      known.revision === revision &&
-      known.created === created
-    ) {
-      return false
-    }
+    if (known?.revision === revision && known.created === created) return false
     this.#known.set(key, {revision, created})
     return true
   }

@@ -115,7 +115,6 @@ async function* absent(
 async function* follow(watch: Watch, opened: Asked & {readonly delivery: Delivery}): AsyncGenerator<BucketEntry> {
   const {source, known, freshness, signal} = watch
   await using delivery = opened.delivery
-  known.enter(opened.state.created)
   const reading = new Reading(known)
   using checks = startChecks(watch, opened, reading)
   let shown = 0

@@ -4,42 +4,10 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {ensureBucket, type Bucket} from '../../../src/lib/cache/bucket.js'
 import {startNatsServer, type TestServer} from '../../support/nats-server.js'
 import {until} from '../../support/until.js'
+import {startWatching} from '../../support/watching.js'
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const spec = {timeoutMs: 2000}
-
-interface Watching extends AsyncDisposable {
-  /** What a reader that applies every change holds now. */
-  readonly state: ReadonlyMap<string, string>
-  /** Every change in order, `key=value` or `key deleted`. */
-  readonly seen: readonly string[]
-  readonly reports: readonly string[]
-}
-
-function startWatching(bucket: Bucket, prefix = ''): Watching {
-  const controller = new AbortController()
-  const state = new Map<string, string>()
-  const seen: string[] = []
-  const reports: string[] = []
-  const running = (async () => {
-    const options = {signal: controller.signal, prefix, report: (word: string) => void reports.push(word)}
-    for await (const {key, operation, value} of bucket.watch(options)) {
-      const word = new TextDecoder().decode(value)
-      seen.push(operation === 'PUT' ? `${key}=${word}` : `${key} deleted`)
-      if (operation === 'PUT') state.set(key, word)
-      else state.delete(key)
-    }
-  })()
-  return {
-    state,
-    seen,
-    reports,
-    [Symbol.asyncDispose]: async () => {
-      controller.abort()
-      await running
-    },
-  }
-}
 
 let server: TestServer
 let nc: NatsConnection
@@ -84,9 +52,21 @@ describe('watching a bucket', () => {
     const bucket = await fresh()
     await bucket.put('x.1', text('1'))
     await bucket.put('y.1', text('1'))
-    await using watching = startWatching(bucket, 'x.')
+    await using watching = startWatching(bucket, {prefix: 'x.'})
     await until(() => watching.reports.length === 1, 5000)
     expect(watching.seen).toEqual(['x.1=1'])
+  })
+
+  test('keeps to its key', async () => {
+    const bucket = await fresh()
+    await bucket.put('x', text('1'))
+    await bucket.put('x.y', text('1'))
+    await using watching = startWatching(bucket, {key: 'x'})
+    await until(() => watching.reports.length === 1, 5000)
+    await bucket.put('y', text('1'))
+    await bucket.put('x', text('2'))
+    await until(() => watching.state.get('x') === '2', 5000)
+    expect(watching.seen).toEqual(['x=1', 'x=2'])
   })
 
   test('shows a purge as a deletion', async () => {
