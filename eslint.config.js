@@ -15,7 +15,7 @@ const layers = {
   output: ['entity'],
   control: ['entity', 'records', 'nats', 'output'],
   rpc: ['entity', 'routing', 'keys', 'nats'],
-  cache: ['entity', 'records', 'nats', 'keys'],
+  cache: ['entity', 'records', 'nats', 'keys', 'output'],
   transfer: ['files', 'entity', 'records', 'cache', 'nats', 'keys'],
   apply: ['routing', 'nats', 'keys'],
   routes: ['entity', 'records', 'routing', 'control', 'cache', 'apply', 'nats', 'keys'],

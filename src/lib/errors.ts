@@ -38,6 +38,8 @@ export interface ErrorOptions {
   readonly suggestions?: readonly string[]
   /** JSON-safe values behind the sentence; never a secret. */
   readonly details?: Readonly<Record<string, unknown>>
+  /** What a person is shown below the sentence, such as a diff; a script finds the same in the details. */
+  readonly lines?: readonly string[]
   readonly cause?: unknown
 }
 
@@ -46,12 +48,14 @@ export abstract class LatticeError extends Error {
   abstract readonly kind: ErrorKind
   readonly suggestions: readonly string[]
   readonly details: Readonly<Record<string, unknown>>
+  readonly lines: readonly string[]
 
-  constructor(sentence: string, {suggestions = [], details = {}, cause}: ErrorOptions = {}) {
+  constructor(sentence: string, {suggestions = [], details = {}, lines = [], cause}: ErrorOptions = {}) {
     super(sentence, cause === undefined ? undefined : {cause})
     this.name = new.target.name
     this.suggestions = suggestions
     this.details = details
+    this.lines = lines
   }
 }
 
@@ -107,6 +111,8 @@ export class InterruptedError extends LatticeError {
 /** What the command line shows and returns for any thrown value. */
 export interface FailureDescription {
   readonly exit: number
+  /** Below the sentence, for a person. */
+  readonly lines: readonly string[]
   readonly json: {
     readonly kind: ErrorKind
     readonly message: string
@@ -118,12 +124,13 @@ export interface FailureDescription {
 /** Describes any thrown value; what is not a LatticeError is a bug. */
 export function describeFailure(error: unknown): FailureDescription {
   if (error instanceof LatticeError) {
-    const {kind, message, suggestions, details} = error
-    return {exit: exitCodes[kind], json: {kind, message, suggestions, details}}
+    const {kind, message, suggestions, details, lines} = error
+    return {exit: exitCodes[kind], lines, json: {kind, message, suggestions, details}}
   }
   const message = error instanceof Error ? error.message : String(error)
   return {
     exit: exitCodes.bug,
+    lines: [],
     json: {kind: 'bug', message, suggestions: ['Run again with DEBUG=lattice* to see the stack.'], details: {}},
   }
 }

@@ -1,23 +1,25 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 
+import {changeWithoutSecrets, type CacheChange} from '../../lib/cache/change.js'
 import {parseFieldEdit, type FieldEdit} from '../../lib/cache/compose.js'
 import {readValue} from '../../lib/cache/input.js'
-import {changeWithoutSecrets, putRecord, type CacheChange} from '../../lib/cache/write.js'
+import {putRecord} from '../../lib/cache/write.js'
 import {LatticeCommand} from '../../lib/cli/command.js'
+import {confirmFlag} from '../../lib/cli/confirm.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
-import {bucketFlag, expectedRevisionFlag, recordKeyArg, recordKindArg} from '../../lib/cli/record-args.js'
-import {cacheChangeView} from '../../lib/output/cache.js'
+import {bucketFlag, expectedRevisionFlag, recordKeyArg, recordKindArg, validateFlag} from '../../lib/cli/record-args.js'
+import {cacheChangeView, changeWarnings} from '../../lib/output/cache.js'
 import {secretNames} from '../../lib/records/secrets.js'
 
 export default class CachePut extends LatticeCommand<CacheChange> {
   static override summary = 'Write one record of the lattice cache, by compare-and-set.'
 
   static override description =
-    'The value is an argument, a file or stdin; with --set alone the present record is changed. Records are checked and written in the form that every host reads.'
+    'The value is an argument, a file or stdin, as JSON or YAML; with --set alone the present record is changed. Records are checked and written in the form that every host reads. A raw key gets exactly the bytes that are given.'
 
   static override examples = [
-    '<%= config.bin %> <%= command.id %> link echo/wasmcloud:httpserver --file link.json',
+    '<%= config.bin %> <%= command.id %> link echo/wasmcloud:httpserver --file link.yaml',
     '<%= config.bin %> <%= command.id %> claims echo --set call_alias=echo --dry-run',
     '<%= config.bin %> <%= command.id %> key notes \'{"owner":"shop"}\' --create --json',
   ]
@@ -25,7 +27,10 @@ export default class CachePut extends LatticeCommand<CacheChange> {
   static override args = {
     kind: recordKindArg({required: true}),
     key: Args.string(recordKeyArg),
-    value: Args.string({ignoreStdin: true, description: 'The record; a JSON object unless the kind is key.'}),
+    value: Args.string({
+      ignoreStdin: true,
+      description: 'The record; an object in JSON or YAML unless the kind is key.',
+    }),
   }
 
   static override flags = {
@@ -38,7 +43,18 @@ export default class CachePut extends LatticeCommand<CacheChange> {
     })(),
     revision: expectedRevisionFlag,
     create: Flags.boolean({summary: 'Write only if there is no such record.', exclusive: ['revision']}),
+    yaml: Flags.boolean({summary: 'Of a raw key: read the value as YAML, and store JSON.'}),
+    validate: validateFlag,
+    allow: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      options: ['overwrite'],
+      default: [],
+      exclusive: ['revision', 'create'],
+      summary: 'Allow one thing that is refused otherwise; "overwrite": replace whatever stands there by then.',
+    }),
     bucket: bucketFlag,
+    confirm: confirmFlag,
     'dry-run': dryRunFlag,
   }
 
@@ -50,13 +66,16 @@ export default class CachePut extends LatticeCommand<CacheChange> {
         `Warning: '${name}' looks like a secret, and other users can see it in the list of processes. Use --file.`,
       )
     }
-    await using lattice = await this.open(flags)
+    const {revision, create, set, yaml, bucket, validate, 'dry-run': dryRun} = flags
+    const overwrite = flags.allow.includes('overwrite')
+    await using lattice = await (overwrite || !validate ? this.openToChange(flags) : this.open(flags))
 
-    const {revision, create, set, bucket, 'dry-run': dryRun} = flags
     const record = {kind: args.kind, key: args.key, value}
-    const change = await putRecord(await lattice.cache(), record, {revision, create, set, bucket, dryRun})
+    const options = {revision, create, set, yaml, bucket, validate, overwrite, dryRun}
+    const change = await putRecord(await lattice.cache(), record, options)
 
     const shown = changeWithoutSecrets(change)
+    for (const warning of changeWarnings(shown)) this.note(warning)
     this.log(cacheChangeView(shown))
     return shown
   }

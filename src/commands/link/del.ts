@@ -2,7 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 
 import {deleteLink} from '../../lib/cache/links.js'
-import {changeWithoutSecrets, type CacheChange} from '../../lib/cache/write.js'
+import {changeWithoutSecrets, type CacheChange} from '../../lib/cache/change.js'
 import {LatticeCommand} from '../../lib/cli/command.js'
 import {confirmFlag} from '../../lib/cli/confirm.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'

@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags'
 
 import {readValue} from '../../lib/cache/input.js'
 import {parseLinkValue, parseLinkValues, putLink} from '../../lib/cache/links.js'
-import {changeWithoutSecrets, type CacheChange} from '../../lib/cache/write.js'
+import {changeWithoutSecrets, type CacheChange} from '../../lib/cache/change.js'
 import {LatticeCommand} from '../../lib/cli/command.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
 import {expectedRevisionFlag} from '../../lib/cli/record-args.js'

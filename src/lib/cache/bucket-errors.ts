@@ -1,4 +1,5 @@
 import {ConflictError, ConnectionError, NotFoundError, ServerError} from '../errors.js'
+import type {Change} from '../records/diff.js'
 
 /** The bucket does not exist. */
 export class MissingBucketError extends NotFoundError {
@@ -13,6 +14,15 @@ export class MissingBucketError extends NotFoundError {
   }
 }
 
+/** What is known of the other's change. */
+export interface ConflictDetails {
+  readonly suggestions?: readonly string[]
+  /** From what was expected to what stands there now; without secrets. */
+  readonly diff?: readonly Change[]
+  /** The same for a person. */
+  readonly lines?: readonly string[]
+}
+
 /** Somebody else wrote the key after it was read; nothing was written. */
 export class RevisionConflictError extends ConflictError {
   readonly key: string
@@ -20,13 +30,23 @@ export class RevisionConflictError extends ConflictError {
   /** The revision that stands there now; undefined when nothing does. */
   readonly current: number | undefined
 
-  constructor(key: string, expected: number, current: number | undefined, suggestions: readonly string[] = []) {
+  constructor(key: string, expected: number, current: number | undefined, told: ConflictDetails = {}) {
+    const {suggestions = [], diff, lines = []} = told
     const now = current === undefined ? '' : ` at revision ${current}`
     super(
       expected === 0
         ? `The key '${key}' already exists${now}.`
         : `The key '${key}' is no longer at revision ${expected}${current === undefined ? '' : ` but${now}`}.`,
-      {suggestions, details: {key, expected, ...(current === undefined ? {} : {current})}},
+      {
+        suggestions,
+        lines,
+        details: {
+          key,
+          expected,
+          ...(current === undefined ? {} : {current}),
+          ...(diff === undefined ? {} : {diff}),
+        },
+      },
     )
     this.key = key
     this.expected = expected

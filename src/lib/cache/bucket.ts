@@ -95,14 +95,14 @@ export class Bucket {
   }
 
   /** Writes a value and returns its revision. Throws a RevisionConflictError when the expectation is not met. */
-  async put(key: string, value: Uint8Array, {expected}: Expectation = {}): Promise<number> {
-    const limit = this.#js.nc.info?.max_payload
-    if (limit !== undefined && value.length > limit - 512) {
-      throw new UsageError(
-        `The value of '${key}' has ${value.length} bytes, and the server takes at most ${limit} in a message.`,
-      )
-    }
+  put(key: string, value: Uint8Array, {expected}: Expectation = {}): Promise<number> {
     return this.#write(key, value, expected === undefined ? {} : {expected})
+  }
+
+  /** Throws the UsageError that a write of this value would end with, and writes nothing. */
+  async checkSize(key: string, value: Uint8Array): Promise<void> {
+    const {refuseLarge} = await import('./size-limits.js')
+    await refuseLarge(this.#js, this.name, {key, value, head: writeHeaders({expected: Number.MAX_SAFE_INTEGER})})
   }
 
   /** Leaves a DEL marker, the only deletion every host acts on, and returns its revision. */
@@ -152,11 +152,10 @@ export class Bucket {
     {operation, expected}: Expectation & {operation?: 'DEL'},
   ): Promise<number> {
     const subject = this.#subject(key)
-    const head = headers()
-    if (operation !== undefined) head.set('KV-Operation', operation)
-    if (expected !== undefined) head.set('Nats-Expected-Last-Subject-Sequence', String(expected))
-    // By its id the server knows a write that it has already, when it is sent again.
-    head.set('Nats-Msg-Id', nuid.next())
+    const head = writeHeaders({operation, expected})
+    const {max_payload: limit = Infinity} = this.#js.nc.info ?? {}
+    // A server hangs up on whoever sends it more than this; 512 is more than these headers ever have.
+    if (value.length > limit - 512) await this.checkSize(key, value)
     const {error, fields} = await this.#publish(subject, value, head)
     if (error === undefined && typeof fields['seq'] === 'number') return fields['seq']
     if (error === undefined) throw new ServerError(`The answer on '${subject}' is not an acknowledgement.`)
@@ -207,6 +206,7 @@ export class Bucket {
       jsCodes.wrongLastSequenceUnknown,
       jsCodes.wrongLastSequencePending,
     ]
+    if (error.code === jsCodes.messageTooLarge) await this.checkSize(key, value)
     if (expected === undefined || !wrongSequence.includes(error.code)) {
       throw unexpectedAnswer(error, `The bucket '${this.name}' refused the write of '${key}'`)
     }
@@ -217,6 +217,15 @@ export class Bucket {
     }
     throw new RevisionConflictError(key, expected, present?.revision)
   }
+}
+
+function writeHeaders({operation, expected}: {operation?: 'DEL' | undefined; expected?: number | undefined}): MsgHdrs {
+  const head = headers()
+  if (operation !== undefined) head.set('KV-Operation', operation)
+  if (expected !== undefined) head.set('Nats-Expected-Last-Subject-Sequence', String(expected))
+  // By its id the server knows a write that it has already, when it is sent again.
+  head.set('Nats-Msg-Id', nuid.next())
+  return head
 }
 
 /** Checks a key of a bucket and returns it; throws a UsageError. */

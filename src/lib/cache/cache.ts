@@ -11,7 +11,9 @@ import {jetStream, type JetStream, type JetStreamSpec} from './jetstream.js'
 import {addressAt, addressName, bucketNames, placeOf, type Place} from './key.js'
 import {commandLine, type LineScope} from './line.js'
 import {resolveAddress, type AddressOptions, type NameSource} from './resolve.js'
-import type {CacheChange, DeleteOptions, PutOptions} from './write.js'
+import type {CacheChange} from './change.js'
+import type {DeleteOptions} from './delete.js'
+import type {PutOptions} from './write.js'
 
 /** The parts of a ConnectSpec that the cache needs. */
 export interface CacheSpec extends JetStreamSpec, LineScope {}
@@ -108,7 +110,7 @@ export class LatticeCache {
 
   /** Deletes a record with a DEL marker, by compare-and-set; throws a NotFoundError when it is not there. */
   async del(kind: RecordKind, key: string, options: DeleteOptions = {}): Promise<CacheChange> {
-    const {deleteRecord} = await import('./write.js')
+    const {deleteRecord} = await import('./delete.js')
     return deleteRecord(this, {kind, key}, options)
   }
 

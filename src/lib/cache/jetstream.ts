@@ -28,6 +28,7 @@ export const jsCodes = {
   clusterUnavailable: 10008,
   noMessage: 10037,
   notEnabledForAccount: 10039,
+  messageTooLarge: 10054,
   streamDifferent: 10058,
   streamMissing: 10059,
   wrongLastSequence: 10071,

@@ -6,7 +6,9 @@ import {isPlainLink, type JsonRecord} from '../records/universal.js'
 import type {LatticeCache} from './cache.js'
 import {addressName} from './key.js'
 import {resolveKey} from './resolve.js'
-import {deletedBefore, deleteRecord, putRecord, type CacheChange, type DeleteOptions, type PutOptions} from './write.js'
+import type {CacheChange} from './change.js'
+import {deletedBefore, deleteRecord, type DeleteOptions} from './delete.js'
+import {putRecord, type PutOptions} from './write.js'
 
 /** A link as a user states it. */
 export interface LinkRequest {

@@ -206,8 +206,8 @@ function withoutFrame(error: LatticeError): LatticeError {
   return error
 }
 
-function failureText({json}: FailureDescription): string {
-  const lines = [`Error: ${clean(json.message)}`]
+function failureText({json, lines: below}: FailureDescription): string {
+  const lines = [`Error: ${clean(json.message)}`, ...below.map((line) => `  ${clean(line)}`)]
   if (json.suggestions.length > 0) lines.push('Try:', ...json.suggestions.map((line) => `  ${clean(line)}`))
   return `${lines.join('\n')}\n`
 }

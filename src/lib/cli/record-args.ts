@@ -35,3 +35,10 @@ export const expectedRevisionFlag = Flags.integer({
   helpValue: 'N',
   summary: 'Write only if this is the present revision; default the one read first.',
 })
+
+/** Whether a record is checked before it is written. */
+export const validateFlag = Flags.boolean({
+  default: true,
+  allowNo: true,
+  summary: 'Check the record; without it the bytes are stored as they are: for repairs only.',
+})

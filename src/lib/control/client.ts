@@ -89,6 +89,17 @@ export class ControlClient {
     return Math.max(leastMs, Math.min(this.#timeoutMs, this.#deadline - performance.now()))
   }
 
+  /** The same client in more of a hurry: all its requests together may take so many milliseconds. */
+  within(ms: number): ControlClient {
+    const deadline = Math.min(this.#deadline, performance.now() + ms)
+    return new ControlClient(this.#nc, {
+      lattice: this.lattice,
+      dialect: this.#dialect,
+      timeoutMs: this.#timeoutMs,
+      deadline,
+    })
+  }
+
   /** The hosts that answer, sorted by id. */
   async hosts(options: DetectOptions = {}): Promise<HostPing[]> {
     const target = {lattice: this.lattice, dialect: this.#dialect, timeoutMs: this.leftMs}
@@ -102,6 +113,13 @@ export class ControlClient {
     refuseV1(this.#known.get(host))
     const subject = this.#subjects.inventory(host)
     return parseInventory(await requestJson(this.#nc, subject, undefined, {timeoutMs: this.leftMs, again: true}))
+  }
+
+  /** The ids of the components and providers that run on a v1 host. */
+  async componentIds(host: string): Promise<string[]> {
+    const {inventorySubject, parseComponentIds} = await import('./v1.js')
+    const subject = inventorySubject(this.lattice, host)
+    return parseComponentIds(await requestJson(this.#nc, subject, undefined, {timeoutMs: this.leftMs, again: true}))
   }
 
   /** What runs on all v0 hosts that answer, sorted by host id; throws when one of them falls silent in between. */

@@ -20,6 +20,27 @@ export function pingSubject(lattice: string): string {
   return `wasmbus.ctl.v1.${lattice}.host.ping`
 }
 
+const inventorySchema = z.looseObject({
+  success: z.literal(true),
+  response: z.looseObject({
+    // Hosts before 1.0 say `actors`.
+    components: z.array(z.looseObject({id: z.string()})).nullish(),
+    actors: z.array(z.looseObject({id: z.string()})).nullish(),
+    providers: z.array(z.looseObject({id: z.string()})).nullish(),
+  }),
+})
+
+/** Subject on which a v1 host tells what it runs (wasmcloud v1, §4). */
+export function inventorySubject(lattice: string, host: string): string {
+  return `wasmbus.ctl.v1.${lattice}.host.get.${host}`
+}
+
+/** The ids of what a v1 host says that it runs; throws a ServerError when it says something else. */
+export function parseComponentIds(value: unknown): string[] {
+  const {components, actors, providers} = parse(inventorySchema, value, 'inventory').response
+  return [...(components ?? []), ...(actors ?? []), ...(providers ?? [])].map(({id}) => id)
+}
+
 /** Reads a v1 host's answer to a ping; throws a ServerError when it is none. */
 export function parsePing(value: unknown): HostPing {
   const {response} = parse(pingSchema, value, 'answer to a ping')

@@ -1,5 +1,5 @@
 import type {CacheEntry} from '../cache/entry.js'
-import type {CacheChange} from '../cache/write.js'
+import type {CacheChange} from '../cache/change.js'
 import {fields} from './fields.js'
 import {clean} from './text.js'
 import {formatAge} from './time.js'
@@ -23,20 +23,40 @@ export function cacheEntryView(entry: CacheEntry, now: Date): string {
 
 /** What a write did or would do, what it replaced, and how to take it back. */
 export function cacheChangeView(change: CacheChange): string {
-  const {kind, name, operation, changed, dryRun, revision, previous, undo, lattice, context, bucket, key} = change
+  const {kind, name, operation, changed, dryRun, revision, restored, previous, lattice, context, bucket, key} = change
   const where = `lattice '${lattice}'${context === undefined ? '' : ` (context '${context}')`}`
   const what = clean(`${kind} '${name}' in ${where}`)
+  const value = restored === undefined ? '' : ` with the value of revision ${restored}`
   if (!changed) return `Unchanged: ${what} is so already, at revision ${revision ?? '?'}.`
   const replaced = previous === undefined ? '' : ` It replaces revision ${previous.revision}.`
   const stored = `${bucket} ${key}`
   if (operation === 'del') {
     const present = `revision ${previous?.revision ?? '?'}`
-    return dryRun
-      ? `Would delete ${what}, ${present}: ${stored}`
-      : `Deleted ${what}, ${present}.\nUndo: ${clean(undo ?? '')}`
+    if (dryRun) return `Would delete ${what}, ${present}: ${stored}`
+    return `Deleted ${what}, ${present}.\n${undoText(change)}`
   }
-  if (dryRun) return `Would write ${what}.${replaced}\n${stored}\n${valueText(change)}`
-  return `Wrote ${what} at revision ${revision ?? '?'}.${replaced}\nUndo: ${clean(undo ?? '')}`
+  if (dryRun) return `Would write ${what}${value}.${replaced}\n${stored}\n${valueText(change)}`
+  return `Wrote ${what} at revision ${revision ?? '?'}${value}.${replaced}\n${undoText(change)}`
+}
+
+/** What was not done that else protects a record: said whatever the output is. */
+export function changeWarnings({changed, dryRun, allowed = [], kind, name}: CacheChange): string[] {
+  if (!changed) return []
+  const was = dryRun === true ? 'would be' : 'was'
+  return [
+    ...(allowed.includes('overwrite')
+      ? [`Warning: ${kind} '${name}' ${was} replaced without a comparison. Changes by others are lost.`]
+      : []),
+    ...(allowed.includes('no-validate')
+      ? [`Warning: ${kind} '${name}' ${was} written without a check. Hosts may fail over what they cannot read.`]
+      : []),
+  ].map(clean)
+}
+
+function undoText({undo}: CacheChange): string {
+  return undo === undefined
+    ? 'It cannot be taken back, because the bucket keeps no older revision.'
+    : `Undo: ${clean(undo)}`
 }
 
 /** A value line by line, without control characters. */

@@ -120,8 +120,9 @@ export function stringField(record: JsonRecord, name: string, shown = name): str
   const value = Object.hasOwn(record, name) ? record[name] : undefined
   if (value === undefined || value === null) return undefined
   if (typeof value === 'string') return value
+  const json = JSON.stringify(value)
   throw new UsageError(`The field '${shown}' must be a string, because no other form is read by every host.`, {
-    suggestions: typeof value === 'number' ? [`"${shown}": "${value}"`] : [],
+    suggestions: /^-?\d/.test(json) ? [`"${shown}": "${json}"`] : [],
   })
 }
 

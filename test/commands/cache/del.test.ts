@@ -28,7 +28,8 @@ describe('cache del', () => {
     const revision = await lattice.data.put('notes', bytes('"one"'))
     const {json} = await lattice.run(CacheDel, 'key', 'notes', '--json')
     expect(json()).toMatchObject({operation: 'del', changed: true, previous: {revision, value: 'one'}})
-    expect((json() as Change).undo).toContain(`--revision ${revision} --raw`)
+    const undo = `lattice cache revert key notes --to ${revision} --revision ${revision + 1} --lattice ${lattice.name}`
+    expect((json() as Change).undo).toBe(undo)
     const bucket = `LATTICEDATA_${lattice.name}`
     const last = await cache.request<{message: {hdrs: string}}>(
       `$JS.API.STREAM.MSG.GET.KV_${bucket}`,
