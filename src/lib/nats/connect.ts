@@ -35,7 +35,8 @@ export async function openConnection(spec: ConnectSpec, options: OpenOptions = {
   try {
     const targets = await targetsOf(spec, relay)
     const plan = await planOf(spec, {...options, targets, relay, deadline: started + spec.connectTimeoutMs})
-    const opened = await openFirst(targets, (target, wanted) => openTarget(plan, target, wanted))
+    const timeMs = Math.max(0, plan.deadline - performance.now())
+    const opened = await openFirst(targets, timeMs, (target, wanted) => openTarget(plan, target, wanted))
     if (!(opened instanceof Array)) return await settle(opened, {targets, relay, spec})
     const {connectFailure} = await import('./connect-failure.js')
     const left = options.name === systemClientName ? 0 : started + spec.timeoutMs - performance.now()

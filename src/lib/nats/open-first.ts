@@ -6,14 +6,16 @@ import type {Attempt} from './open-target.js'
 import type {Target} from './target.js'
 
 /** A server that is not connected by then is not waited for alone. */
-const staggerMs = 300
+const longestStaggerMs = 300
 
 /**
  * Attempts the servers in turn, each as soon as the one before failed or takes long, so that a dead one costs no time; the
- * first connection wins. All attempts, in the order of the targets, when there is none.
+ * first connection wins. All have begun by half of `timeMs`, which the attempts must end within. All attempts, in the
+ * order of the targets, when there is no connection.
  */
 export async function openFirst(
   targets: readonly Target[],
+  timeMs: number,
   attempt: (target: Target, wanted: () => boolean) => Promise<Attempt>,
 ): Promise<NatsConnection | readonly Attempt[]> {
   let winner: NatsConnection | undefined
@@ -26,6 +28,7 @@ export async function openFirst(
     anyOpen.resolve(undefined)
     return ended
   }
+  const staggerMs = Math.min(longestStaggerMs, timeMs / 2 / targets.length)
   for (const target of targets) {
     const started = attempt(target, () => winner === undefined).then(settle)
     attempts.push(started)

@@ -40,6 +40,14 @@ describe('a connection that cannot be had says why', () => {
     expect(failed.tookMs).toBeLessThan(1000)
   })
 
+  test('however many servers never speak, the connect timeout is that of all', async () => {
+    await using silent = await startFakeServer()
+    const urls = Array.from({length: 40}, () => silent.url)
+    const failed = await failureOf(specFor(urls, short))
+    expect(failed.reason).toBe('no-answer')
+    expect(failed.tookMs).toBeLessThan(1000)
+  })
+
   test('a server that greets and never answers ends within it too', async () => {
     await using mute = await startFakeServer(greetAs('2.11.0', {muteAfter: 'CONNECT'}))
     const failed = await failureOf(specFor(mute.url, short))
