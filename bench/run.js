@@ -1,14 +1,4 @@
-import {existsSync} from 'node:fs'
-import {registerHooks} from 'node:module'
-import {fileURLToPath} from 'node:url'
-
-// Measurements are TypeScript and use the tests' servers; Node strips the types but takes `.js` in an import at its word.
-registerHooks({
-  resolve: (specifier, context, next) => {
-    if (!specifier.startsWith('.') || !specifier.endsWith('.js')) return next(specifier, context)
-    const source = specifier.replace(/\.js$/, '.ts')
-    return next(existsSync(fileURLToPath(new URL(source, context.parentURL))) ? source : specifier, context)
-  },
-})
+// Measurements are TypeScript and use the tests' servers.
+import '../test/support/source-imports.js'
 
 await import('./run.ts')
