@@ -9,6 +9,8 @@ export interface ReadManyOptions {
   readonly leader: Bucket
   /** The stream lets every replica answer. */
   readonly direct: boolean
+  /** Ask the leader for what a replica does not know; without that a key may be missed that was just written. */
+  readonly exact: boolean
 }
 
 /** One key to read, and the revision that is known to be there. */
@@ -30,13 +32,13 @@ export async function readMany(
   js: JetStream,
   bucket: string,
   wanted: readonly WantedKey[],
-  {leader, direct}: ReadManyOptions,
+  {leader, direct, exact}: ReadManyOptions,
 ): Promise<Map<string, BucketEntry>> {
-  const found = new Map<string, BucketEntry>()
-  if (direct && canReadMany(js.nc.info?.version)) {
-    const keys = wanted.map(({key}) => key)
-    for (const entry of await readAtOnce(js, bucket, keys)) found.set(entry.key, entry)
-  }
+  const atOnce = direct && canReadMany(js.nc.info?.version)
+  const keys = wanted.map(({key}) => key)
+  const answer = atOnce ? await readAtOnce(js, bucket, keys) : undefined
+  const found = new Map(answer?.map((entry) => [entry.key, entry]))
+  if (answer !== undefined && !exact) return found
   const missing = wanted.filter(({key, revision}) => {
     const entry = found.get(key)
     return entry === undefined || entry.revision < (revision ?? 0)
@@ -58,28 +60,37 @@ function canReadMany(version: string | undefined): boolean {
   return major > 2 || (major === 2 && minor >= 11)
 }
 
-/** What one replica says; nothing where it does not answer as it should. */
-function readAtOnce(js: JetStream, bucket: string, keys: readonly string[]): Promise<readonly BucketEntry[]> {
+/** What one replica says; undefined where it does not answer as it should. */
+function readAtOnce(
+  js: JetStream,
+  bucket: string,
+  keys: readonly string[],
+): Promise<readonly BucketEntry[] | undefined> {
   const prefix = `$KV.${bucket}.`
   const inbox = createInbox(js.inboxPrefix)
   return new Promise((resolve) => {
     const entries: BucketEntry[] = []
-    const finish = (): void => {
+    const finish = (whole: boolean): void => {
       clearTimeout(late)
       subscription.unsubscribe()
-      resolve(entries)
+      resolve(whole ? entries : undefined)
     }
     const subscription = js.nc.subscribe(inbox, {
       callback: (error, msg) => {
         const entry = error === null ? readDirect(msg, prefix) : undefined
-        if (entry === undefined) finish()
-        else entries.push(entry)
+        if (entry !== undefined) entries.push(entry)
+        else finish(error === null && isEnd(msg))
       },
     })
-    const late = setTimeout(finish, Math.min(js.timeoutMs, 2000))
+    const late = setTimeout(() => finish(false), Math.min(js.timeoutMs, 2000))
     const query = {multi_last: keys.map((key) => prefix + key), max_bytes: mostBytes}
     js.nc.publish(`${js.prefix}.DIRECT.GET.KV_${bucket}`, JSON.stringify(query), {reply: inbox})
   })
+}
+
+/** The end of all results, or that there is none. */
+function isEnd({headers}: Msg): boolean {
+  return (headers?.code === 204 && Number(headers.get('Nats-Num-Pending') || 0) === 0) || headers?.code === 404
 }
 
 /** Undefined for the status that ends the answer. */

@@ -5,7 +5,7 @@ import {progressText} from '../output/progress.js'
 export interface Progress {
   readonly done: number
   /** Absent while nobody knows. */
-  readonly total?: number
+  readonly total?: number | undefined
 }
 
 /** What of a stream is needed to write on the same line again and again. */

@@ -20,6 +20,7 @@ export const commandTable: Readonly<Record<string, Load>> = {
   'cache export': () => import('../../commands/cache/export.js'),
   'cache get': () => import('../../commands/cache/get.js'),
   'cache history': () => import('../../commands/cache/history.js'),
+  'cache import': () => import('../../commands/cache/import.js'),
   'cache init': () => import('../../commands/cache/init.js'),
   'cache ls': () => import('../../commands/cache/ls.js'),
   'cache migrate': () => import('../../commands/cache/migrate.js'),

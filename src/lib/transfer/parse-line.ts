@@ -123,7 +123,8 @@ function valueBytes(
   if (!text.startsWith(name, at) || text.indexOf('"', from) !== last - 1) return undefined
   if (name === ',"base64":"') return decodeBase64(text.slice(from, last - 1))
   // Nothing is escaped in it, so it stands there as it is.
-  if (text.includes('\\', from) || (!verified && !isJson(buffer.toString('utf8', start + from - 1, end - 1)))) return undefined
+  if (text.includes('\\', from) || (!verified && !isJson(buffer.toString('utf8', start + from - 1, end - 1))))
+    return undefined
   return bytesBetween(buffer, start + from, end - 2)
 }
 

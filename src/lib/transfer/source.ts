@@ -12,8 +12,8 @@ const tailLength = 1 << 12
 export interface Source {
   /** As a sentence begins with it. */
   readonly name: string
-  /** Bytes in all; undefined while nobody knows. */
-  readonly size: number | undefined
+  /** Records in all, as the last line says; undefined where nobody knows. */
+  readonly records: number | undefined
   /** Every byte is as it was exported. */
   readonly verified: boolean
   chunks: () => AsyncGenerator<Buffer>
@@ -39,13 +39,13 @@ export async function openSource(file: string, allow: readonly BundleAllowance[]
     if (info.isDirectory()) throw failed({code: 'EISDIR'})
     // A pipe with a name can be read only once.
     const whole = info.isFile()
-    const problem = whole ? await findProblem(handle, info.size) : undefined
+    const {problem, records} = whole ? await examine(handle, info.size) : {}
     if (problem !== undefined && !allow.includes(problem)) {
       throw new BundleRefusedError(name, {word: problem, reason: reasons[problem]})
     }
     return {
       name,
-      size: whole ? info.size : undefined,
+      records,
       verified: whole && problem === undefined,
       chunks: () => readChunks(handle, whole),
       close: () => handle.close(),
@@ -64,7 +64,7 @@ function openStdin(): Source {
   }
   return {
     name: 'Stdin',
-    size: undefined,
+    records: undefined,
     verified: false,
     chunks: async function* () {
       for await (const chunk of process.stdin) yield chunk as Buffer
@@ -96,12 +96,17 @@ async function* readChunks(handle: FileHandle, positioned: boolean): AsyncGenera
   }
 }
 
-/** What is wrong with a file as a whole. */
-async function findProblem(handle: FileHandle, size: number): Promise<'incomplete' | 'altered' | undefined> {
+interface Examined {
+  readonly problem?: 'incomplete' | 'altered'
+  readonly records?: number
+}
+
+/** What a file says of itself, and whether it is so. */
+async function examine(handle: FileHandle, size: number): Promise<Examined> {
   const tail = Buffer.alloc(Math.min(size, tailLength))
   await handle.read(tail, 0, tail.length, size - tail.length)
   const found = findTrailer(tail.toString('latin1'))
-  if (found === undefined) return 'incomplete'
+  if (found === undefined) return {problem: 'incomplete'}
   const end = size - tail.length + found.start
   const hash = createHash('sha256')
   let position = 0
@@ -110,13 +115,21 @@ async function findProblem(handle: FileHandle, size: number): Promise<'incomplet
     position += chunk.length
     if (position >= end) break
   }
-  return hash.digest('hex') === found.sha256 ? undefined : 'altered'
+  const same = hash.digest('hex') === found.sha256
+  return {records: found.records, ...(same ? {} : {problem: 'altered'})}
 }
 
-/** Where the last line or document begins, and the checksum in it. */
-function findTrailer(tail: string): {readonly start: number; readonly sha256: string} | undefined {
-  const [line, sha256] = /\{"end":\{"count":\d+,"sha256":"([0-9a-f]{64})"\}\}\n$/.exec(tail) ?? []
-  if (line !== undefined) return {start: tail.length - line.length, sha256: sha256!}
-  const [document, digest] = /---\nend:\n {2}count: \d+\n {2}sha256: "?([0-9a-f]{64})"?\n$/.exec(tail) ?? []
-  return document === undefined ? undefined : {start: tail.length - document.length, sha256: digest!}
+interface FoundTrailer {
+  /** Where the last line or document begins. */
+  readonly start: number
+  readonly records: number
+  readonly sha256: string
+}
+
+function findTrailer(tail: string): FoundTrailer | undefined {
+  const match =
+    /(?<![^\n])\{"end":\{"count":(\d+),"sha256":"([0-9a-f]{64})"\}\}\n$/.exec(tail) ??
+    /(?<![^\n])---\nend:\n {2}count: (\d+)\n {2}sha256: "?([0-9a-f]{64})"?\n$/.exec(tail)
+  if (match === null) return undefined
+  return {start: match.index, records: Number(match[1]), sha256: match[2]!}
 }
