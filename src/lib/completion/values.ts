@@ -34,6 +34,8 @@ interface Taker {
 export function valuesOfFlag({command, name, options, helpValue}: Taker): Values {
   if (options !== undefined && options.length > 0) return words(options)
   if (name === 'name' && /^(up|down|status)$/.test(command)) return 'names:embedded'
+  // There it is a revision.
+  if (name === 'to' && (command.startsWith('cache ') || command === 'route undo')) return 'none'
   return flagsByName[name] ?? byPlaceholder[helpValue ?? ''] ?? 'none'
 }
 
@@ -46,9 +48,11 @@ export function valuesOfArgument({command, name, options}: Taker): Values {
 
 const flagsByName: Readonly<Record<string, Values>> = {
   context: 'names:context',
+  'against-context': 'names:context',
   'sys-context': 'names:context',
   select: 'names:context',
   lattice: 'names:lattice',
+  'against-lattice': 'names:lattice',
   version: 'names:version',
   to: 'names:version',
   versions: 'names:versions',
@@ -69,6 +73,7 @@ const argumentsOf: Readonly<Record<string, Values>> = {
   'context add name': 'none',
   'context * name': 'names:context',
   'cache * key': 'names:record',
+  'cache * other': 'names:record',
   entity: 'names:ref',
   actor: 'names:actor',
   provider: 'names:provider',
