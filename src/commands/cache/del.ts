@@ -6,7 +6,6 @@ import {LatticeCommand} from '../../lib/cli/command.js'
 import {confirmFlag} from '../../lib/cli/confirm.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
 import {bucketFlag, expectedRevisionFlag, recordKeyArg, recordKindArg} from '../../lib/cli/record-args.js'
-import {whatRuns} from '../../lib/entities/running.js'
 import {cacheChangeView} from '../../lib/output/cache.js'
 
 export default class CacheDel extends LatticeCommand<CacheChange> {
@@ -52,7 +51,7 @@ export default class CacheDel extends LatticeCommand<CacheChange> {
       bucket,
       dryRun,
       allowInUse: allow.includes('in-use'),
-      askHosts: async () => whatRuns(await lattice.control()),
+      askHosts: async () => (await import('../../lib/entities/running.js')).whatRuns(await lattice.control()),
     })
 
     const shown = changeWithoutSecrets(change)
