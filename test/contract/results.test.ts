@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {z} from 'zod'
 
+import {openConnection} from '../../src/lib/nats/connect.js'
 import {echoModule, startStory, type Story} from '../support/story.js'
 
 // Typed by hand, so that a key that is renamed or removed fails here. A key that is added is added here too.
@@ -366,6 +367,80 @@ const failure = z.strictObject({
 })
 
 const request = '{"method":"GET","path":"/","queryString":"","header":{},"body":""}'
+const bucketSetting = z.union([text, z.number(), yes, z.array(text)])
+const madeBuckets = z.strictObject({
+  lattice: text,
+  context: text,
+  changed: yes,
+  dryRun: z.literal(true).optional(),
+  buckets: z
+    .array(
+      z.strictObject({
+        bucket: text,
+        state: z.enum(['created', 'updated', 'unchanged']),
+        changes: z.array(
+          z.strictObject({setting: text, before: bucketSetting.optional(), after: bucketSetting.optional()}),
+        ),
+        settings: z.strictObject({
+          storage: z.enum(['file', 'memory']),
+          replicas: count,
+          history: count,
+          maxBytes: count.optional(),
+          description: text.optional(),
+          placementTags: z.array(text).optional(),
+          atomic: z.literal(true).optional(),
+          mirrorOf: text.optional(),
+        }),
+      }),
+    )
+    .min(3),
+})
+const audit = z.strictObject({
+  lattice: text,
+  context: text,
+  clean: yes,
+  records: count,
+  findings: z
+    .array(
+      z.strictObject({
+        rule: text,
+        severity: z.enum(['error', 'warning']),
+        message: text,
+        bucket: text,
+        kind: text.optional(),
+        name: text.optional(),
+        title: text.optional(),
+        key: text.optional(),
+        revision: count.optional(),
+        repair: z.array(text).min(1),
+      }),
+    )
+    .min(1),
+  notChecked: z.array(z.strictObject({rule: text, reason: text})),
+})
+const migration = z.strictObject({
+  lattice: text,
+  context: text,
+  stream: text,
+  bucket: text,
+  changed: yes,
+  dryRun: z.literal(true).optional(),
+  backup: text.optional(),
+  streamDeleted: yes,
+  messages: z
+    .array(
+      z.strictObject({
+        subject: text,
+        outcome: z.enum(['written', 'present', 'kept', 'deleted', 'replaced', 'unreadable']),
+        kind: text.optional(),
+        name: text.optional(),
+        key: text.optional(),
+        problem: text.optional(),
+      }),
+    )
+    .min(1),
+})
+
 let story: Story
 
 beforeAll(async () => {
@@ -374,6 +449,8 @@ beforeAll(async () => {
   await story.serveHttp()
   await story.cli.ok('start', echoModule('2.0.0'), '--dark')
   await story.cli.ok('route', 'ab', '70/30', '--reason', 'a try')
+  await story.cli.ok('cache', 'put', 'key', 'unread', '1')
+  await makeOldStream()
   const wash = join(story.cli.folder, '.wash', 'contexts')
   await mkdir(wash, {recursive: true})
   await writeFile(join(wash, 'a.json'), '[]')
@@ -403,6 +480,9 @@ test.each([
   [['route', 'ab', '60/40'], route],
   [['cache', 'get', 'claims', 'echo@1.0.0'], record],
   [['cache', 'ls', '--kind', 'claims'], z.strictObject({lattice: z.string(), records: z.array(record).min(2)})],
+  [['cache', 'init', '--history', '60', '--update', '--allow', 'lose-revisions'], madeBuckets],
+  [['cache', 'verify'], audit],
+  [['cache', 'migrate', '--dry-run'], migration],
   [['completion', 'bash'], z.strictObject({shell: z.literal('bash'), script: text})],
   [
     ['completion', 'refresh', '--file', 'names-contract', '--key', 'contract'],
@@ -449,4 +529,14 @@ function credsFile(): string {
   const {credentials} = story.spec
   if (credentials?.kind !== 'creds') throw new Error('The lattice has no creds file.')
   return credentials.file
+}
+
+/** One record as hosts up to 0.59 kept it. */
+async function makeOldStream(): Promise<void> {
+  const nc = await openConnection(story.spec)
+  const name = `LATTICECACHE_${story.spec.lattice}`
+  const [subjects, subject] = [[`lc.${story.spec.lattice}.>`], `lc.${story.spec.lattice}.linkdefs.1`]
+  await nc.request(`$JS.API.STREAM.CREATE.${name}`, JSON.stringify({name, subjects, storage: 'memory'}))
+  await nc.request(subject, JSON.stringify({id: '1', deleted: true}))
+  await nc.close()
 }
