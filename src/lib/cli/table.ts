@@ -25,6 +25,7 @@ export const commandTable: Readonly<Record<string, Load>> = {
   'cache ls': () => import('../../commands/cache/ls.js'),
   'cache migrate': () => import('../../commands/cache/migrate.js'),
   'cache put': () => import('../../commands/cache/put.js'),
+  'cache revert': () => import('../../commands/cache/revert.js'),
   'cache stats': () => import('../../commands/cache/stats.js'),
   'cache verify': () => import('../../commands/cache/verify.js'),
   'cache watch': () => import('../../commands/cache/watch.js'),
