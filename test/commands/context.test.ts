@@ -1,4 +1,4 @@
-import {readFile} from 'node:fs/promises'
+import {readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 
 import {afterEach, beforeEach, expect, test} from 'vitest'
@@ -48,6 +48,28 @@ test('no secret of a context is shown', async () => {
     expect(stdout).toContain('set')
   }
   expect((await context(ContextLs, '--json')).stdout).not.toContain('hunter2')
+})
+
+test('a user without a password is a token, and no text of a key is shown', async () => {
+  await writeContext('a', {url: 'nats://a:4222', user: 'hunter2'})
+  for (const argv of [['a'], ['a', '--json'], ['a', '--effective'], ['a', '--effective', '--json']]) {
+    const {exitCode, stdout} = await context(ContextShow, ...argv)
+    expect(exitCode).toBe(0)
+    expect(stdout).not.toContain('hunter2')
+  }
+  const key = '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n'
+  const {stdout} = await run(ContextShow, ['a', '--effective'], {NATS_CERT: 'cert.pem', NATS_KEY: key, NATS_CA: key})
+  expect(stdout).toMatch(/^tls-key +set /m)
+  expect(stdout).not.toMatch(/hunter2|PRIVATE/)
+})
+
+test('only a context by name is selected, because nats knows no other', async () => {
+  const file = join(folder.path, 'ci.json')
+  await writeFile(file, '{"url": "nats://a"}')
+  for (const form of [[], ['--dry-run']]) {
+    expect(await context(ContextUse, file, ...form)).toMatchObject({exitCode: 2})
+  }
+  await expect(readFile(join(folder.path, 'nats', 'context.txt'))).rejects.toThrow('ENOENT')
 })
 
 test('a context that is not there exits 4, with and without --json', async () => {

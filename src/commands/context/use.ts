@@ -2,7 +2,7 @@ import * as Args from '@oclif/core/args'
 
 import {LocalCommand} from '../../lib/cli/command.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
-import {readContext, selectContext, selectedContext} from '../../lib/nats/context-files.js'
+import {readNamedContext, selectContext, selectedContext} from '../../lib/nats/context-files.js'
 
 interface ContextUsed {
   readonly context: string
@@ -30,7 +30,7 @@ export default class ContextUse extends LocalCommand<ContextUsed> {
 
     const previous = await selectedContext()
     const dryRun = flags['dry-run']
-    await (dryRun ? readContext(args.name) : selectContext(args.name))
+    await (dryRun ? readNamedContext(args.name) : selectContext(args.name))
 
     this.log(dryRun ? `Would select context '${args.name}'.` : `Context '${args.name}' is selected.`)
     return {context: args.name, ...(previous === undefined ? {} : {previous}), changed: previous !== args.name, dryRun}

@@ -4,7 +4,7 @@ import {NotFoundError, UnsafeError, UsageError} from '../errors.js'
 import {
   contextExists,
   listContexts,
-  readContext,
+  readNamedContext,
   removeContext,
   selectContext,
   selectedContext,
@@ -74,16 +74,16 @@ class SelectedError extends UnsafeError {
   }
 }
 
-type Related = Pick<Awaited<ReturnType<typeof readContext>>, 'name' | 'lattice'>
+type Related = Pick<Awaited<ReturnType<typeof readNamedContext>>, 'name' | 'lattice'>
 
 /** The others, as far as they can be read: a broken file must not keep a context from being removed. */
 async function contextsBut(others: readonly string[]): Promise<Related[]> {
-  const read = await Promise.allSettled(others.map((other) => readContext(other)))
+  const read = await Promise.allSettled(others.map((other) => readNamedContext(other)))
   return read.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
 }
 
 async function isProtected(name: string): Promise<boolean> {
-  return readContext(name).then(
+  return readNamedContext(name).then(
     ({lattice}) => lattice.protected === true,
     () => false,
   )
@@ -91,7 +91,7 @@ async function isProtected(name: string): Promise<boolean> {
 
 /** The cluster seed that an import wrote into a file of ours; undefined when the context has another or none. */
 async function importedSeed(name: string): Promise<string | undefined> {
-  const file = await readContext(name).then(
+  const file = await readNamedContext(name).then(
     ({lattice}) => lattice.clusterSeedFile,
     () => undefined,
   )

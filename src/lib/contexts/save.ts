@@ -5,8 +5,8 @@ import {ConflictError} from '../errors.js'
 import {expandPath} from '../files/expand.js'
 import {configDir} from '../files/paths.js'
 import {writeFileAtomic} from '../files/write-file.js'
-import {contextExists, readContext, writeContext, type Context} from '../nats/context-files.js'
-import {ignoredFields, isReference} from '../nats/settings.js'
+import {contextExists, readNamedContext, writeContext, type Context} from '../nats/context-files.js'
+import {ignoredFields, isReference, pathFields} from '../nats/context-fields.js'
 import type {ContextDraft} from './draft.js'
 
 /** What saving a draft does to the context of its name. */
@@ -27,13 +27,12 @@ const connectionFields = new Set([
   ...['lattice', 'dialect', 'sysContext', 'sysAccountKeyFile', 'operatorKeyFile', 'nscStore', 'clusterSeedFile'],
   'protected',
 ])
-const pathFields = ['creds', 'nkey', 'ca', 'cert', 'key'] as const
 const seedFields = ['operatorKeyFile', 'clusterSeedFile', 'sysAccountKeyFile'] as const
 
 /** Compares a draft with the context of its name, if there is one. */
 export async function planSave(draft: ContextDraft): Promise<SavePlan> {
   if (!contextExists(draft.name)) return {draft, state: 'added', protected: false}
-  const present = await readContext(draft.name)
+  const present = await readNamedContext(draft.name)
   return {
     draft,
     state: isSame(present, draft) ? 'unchanged' : 'replaced',
@@ -64,7 +63,7 @@ export async function save({draft, state}: SavePlan): Promise<void> {
   if (state === 'unchanged') return
   const {name, nats, origin, clusterSeed} = draft
   if (clusterSeed !== undefined) await writeFileAtomic(clusterSeedFile(name), `${clusterSeed}\n`)
-  const present = state === 'replaced' ? keptFields((await readContext(name)).nats) : {}
+  const present = state === 'replaced' ? keptFields((await readNamedContext(name)).nats) : {}
   const fields = {...(origin === undefined ? {} : {description: origin}), ...present, ...nats}
   await writeContext(name, fields, latticeFields(draft), {replace: true})
 }

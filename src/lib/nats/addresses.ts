@@ -1,5 +1,6 @@
-import {UsageError} from '../errors.js'
+import {ConnectionError, UsageError} from '../errors.js'
 import type {Credentials} from './spec.js'
+import {parseTarget} from './target.js'
 
 /** Where a server listens when nothing else is said. */
 export const defaultServer = 'nats://127.0.0.1:4222'
@@ -10,7 +11,7 @@ export function parseServers(text: string): string[] {
     .split(',')
     .map((server) => withoutUserInfo(server.trim()))
     .filter((server) => server !== '')
-  for (const server of servers) checkServer(server)
+  for (const server of servers) checkServer(server, text.includes('@'))
   return servers.length > 0 ? servers : [defaultServer]
 }
 
@@ -37,20 +38,30 @@ export function withoutUserInfo(server: string): string {
   return server.replace(/^(\w+:\/\/)?.*@/, '$1')
 }
 
-/** A comma-separated list of addresses as it may be shown. */
+/** A comma-separated list of addresses as it may be shown; what is none of it may be half of a password with a comma. */
 export function hideUserInfo(addresses: string): string {
+  if (!addresses.includes('@')) return addresses
+  const shown = (address: string): string =>
+    parseTarget(withoutUserInfo(address.trim())) === undefined ? '***' : address
   return addresses
     .split(',')
-    .map((address) => address.replace(/^(\s*\w+:\/\/)?.*@/, '$1***@'))
+    .map((address) => shown(address).replace(/^(\s*\w+:\/\/)?.*@/, '$1***@'))
     .join(',')
 }
 
-function checkServer(server: string): void {
-  if (/^wss?:/i.test(server)) {
-    throw new UsageError(`The websocket address '${server}' is not supported: lattice speaks NATS over TCP and TLS.`, {
+/** The address of a websocket, which is another transport. */
+export class WebsocketError extends ConnectionError {
+  constructor(address: string) {
+    const shown = withoutUserInfo(address)
+    super(`Cannot connect to '${shown}': it is the address of a websocket, and lattice speaks NATS over TCP and TLS.`, {
       suggestions: ['--server nats://HOST:4222'],
+      details: {servers: [shown], reason: 'websocket'},
     })
   }
+}
+
+function checkServer(server: string, mayBeSecret: boolean): void {
+  if (/^wss?:/i.test(server)) throw new WebsocketError(server)
   const scheme = /^(\w+):\/\//.exec(server)?.[1]?.toLowerCase()
   if (scheme !== undefined && scheme !== 'nats' && scheme !== 'tls') {
     throw new UsageError(`The address '${server}' has the scheme '${scheme}', which is not one of NATS.`, {
@@ -58,14 +69,17 @@ function checkServer(server: string): void {
     })
   }
   if (/[\s\p{C}]/u.test(server)) throw new UsageError(`${JSON.stringify(server)} is not a server address.`)
+  if (parseTarget(server) === undefined && mayBeSecret) {
+    throw new UsageError('An address among those with a password is none: write a comma in a password as %2C.')
+  }
   const port = /:(\d+)$/.exec(server)?.[1]
   if (port !== undefined && (Number(port) === 0 || Number(port) > 65_535)) {
     throw new UsageError(`The address '${server}' has a port that does not exist.`)
   }
 }
 
-/** A password may hold a bare %. */
-function decodePercent(text: string): string {
+/** Takes percent signs for what they stand for, and a bare one, as in a password, for itself. */
+export function decodePercent(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {

@@ -1,7 +1,7 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import {ConnectionError} from '../errors.js'
-import {withoutUserInfo} from './addresses.js'
+import {WebsocketError, withoutUserInfo} from './addresses.js'
 import {authenticator} from './creds.js'
 import {rememberFarewell} from './farewell.js'
 import {openFirst} from './open-first.js'
@@ -110,15 +110,9 @@ async function targetsOf({servers}: ConnectSpec, relay: SocksRelay | undefined):
 }
 
 function parseAddress(address: string): Target {
-  const shown = withoutUserInfo(address)
-  if (/^wss?:/i.test(address)) {
-    throw new ConnectionError(
-      `Cannot connect to '${shown}': it is the address of a websocket, and lattice speaks NATS over TCP and TLS.`,
-      {suggestions: ['--server nats://HOST:4222'], details: {servers: [shown], reason: 'websocket'}},
-    )
-  }
+  if (/^wss?:/i.test(address)) throw new WebsocketError(address)
   const target = parseTarget(address)
-  if (target === undefined) throw new ConnectionError(`'${shown}' is not the address of a server.`)
+  if (target === undefined) throw new ConnectionError(`'${withoutUserInfo(address)}' is not the address of a server.`)
   return target
 }
 

@@ -6,6 +6,7 @@ import {ConnectionError, NotFoundError, UsageError} from '../errors.js'
 import {configDir, expandHome} from '../files/paths.js'
 import {writeFileAtomic} from '../files/write-file.js'
 import {parseLossless} from '../keys/token.js'
+import {fieldsBeside} from './context-fields.js'
 
 /** natscli's context file: the fields used here; others are kept as they are. */
 export interface NatsContextFile {
@@ -80,18 +81,25 @@ export function isContextPath(name: string): boolean {
  * path may be other people's, so it is confined to its folder unless `trust` is set, and it has no part of ours.
  */
 export async function readContext(name: string, {trust = false}: {trust?: boolean} = {}): Promise<Context> {
-  if (isContextPath(name)) return readContextFile(name, trust)
+  return isContextPath(name) ? readContextFile(name, trust) : readNamedContext(name)
+}
+
+/** Reads a context by its name alone; throws a NotFoundError when it does not exist. */
+export async function readNamedContext(name: string): Promise<Context> {
   checkName(name)
   const nats = await readJson<NatsContextFile>(natsPath(name))
-  if (nats === undefined) {
-    const known = await listContexts()
-    throw new NotFoundError(`No context '${name}'.`, {
+  if (nats === undefined) throw new NoContextError(name, await listContexts())
+  return {name, nats, lattice: (await readJson<LatticeContextFile>(latticePath(name))) ?? {}}
+}
+
+class NoContextError extends NotFoundError {
+  constructor(name: string, known: readonly string[]) {
+    super(`No context '${name}'.`, {
       suggestions:
         known.length > 0 ? known.map((known) => `--context ${known}`) : ['lattice up', 'lattice context add NAME'],
       details: {context: name},
     })
   }
-  return {name, nats, lattice: (await readJson<LatticeContextFile>(latticePath(name))) ?? {}}
 }
 
 async function readContextFile(path: string, trust: boolean): Promise<Context> {
@@ -103,15 +111,7 @@ async function readContextFile(path: string, trust: boolean): Promise<Context> {
     })
   }
   const folder = dirname(resolve(expandHome(path)))
-  const here = {...nats, ...Object.fromEntries(pathFields.map((field) => [field, beside(folder, nats[field])]))}
-  return {name: path, nats: here, lattice: {}, ...(trust ? {} : {confinedTo: folder})}
-}
-
-const pathFields = ['creds', 'nkey', 'cert', 'key', 'ca'] as const
-
-/** A relative path of a file given by path is meant from where that file is; references and variables stay. */
-function beside(folder: string, value: string | undefined): string | undefined {
-  return value && !/^(?:[~$]|\w\w+:)/.test(value) ? resolve(folder, value) : value
+  return {name: path, nats: fieldsBeside(nats, folder), lattice: {}, ...(trust ? {} : {confinedTo: folder})}
 }
 
 /**
@@ -151,7 +151,7 @@ export async function selectedContext(): Promise<string | undefined> {
 
 /** Selects a context that exists, for this tool and for `nats`; remembers the previous one as `nats` does. */
 export async function selectContext(name: string): Promise<void> {
-  await readContext(name)
+  await readNamedContext(name)
   const previous = await selectedContext()
   if (previous !== undefined && previous !== name) await writeFileAtomic(previousPath(), previous)
   await writeFileAtomic(selectionPath(), name)

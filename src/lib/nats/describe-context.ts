@@ -1,8 +1,10 @@
 import {LatticeError} from '../errors.js'
 import {defaultServer, hideUserInfo} from './addresses.js'
-import {listContexts, readContext, selectedContext, type Context} from './context-files.js'
+import {isReference} from './context-fields.js'
+import {listContexts, readContext, readNamedContext, selectedContext, type Context} from './context-files.js'
 import type {Resolved} from './resolve-spec.js'
-import {isReference, type Settings} from './settings.js'
+import {looksSecret} from './secret-files.js'
+import type {Settings} from './settings.js'
 import type {Credentials} from './spec.js'
 
 const addressFields = new Set(['url', 'socks_proxy'])
@@ -34,7 +36,7 @@ export async function describeContexts(): Promise<DescribedContext[]> {
   const selected = await selectedContext()
   return Promise.all(
     (await listContexts()).map(async (name) => {
-      const context = await readContext(name).catch(faultOf)
+      const context = await readNamedContext(name).catch(faultOf)
       return typeof context === 'string' ? unreadable(name, selected, context) : describe(context, selected)
     }),
   )
@@ -74,7 +76,12 @@ function shown(values: Readonly<Record<string, unknown>>): Record<string, string
   const set = Object.entries(values).filter(
     ([, value]) => value !== '' && value !== null && value !== false && value !== undefined,
   )
-  return Object.fromEntries(set.map(([field, value]) => [field, shownValue(field, value)]))
+  const {user, password} = values
+  // A user without a password is a token, for natscli and for us.
+  const isToken = Boolean(user) && !password
+  return Object.fromEntries(
+    set.map(([field, value]) => [field, field === 'user' && isToken ? shownSecret(value) : shownValue(field, value)]),
+  )
 }
 
 /** A misspelled `password` is a field that nobody knows, so only what is known to be harmless is shown. */
@@ -91,7 +98,7 @@ function shownSecret(value: unknown): string {
 
 /** Where a path is due, a secret may stand by mistake. */
 function shownFile(value: string): string {
-  return /^data:/i.test(value) || /\bS[A-Z]?[A-Z2-7]{50,}|\beyJ|-----BEGIN/.test(value) ? 'set' : value
+  return /^data:/i.test(value) || looksSecret(value) ? 'set' : value
 }
 
 /** One value that decides the connection, and where it was said. */
@@ -116,10 +123,10 @@ type Shown = readonly (readonly [name: string, value: string])[]
 const shownSetting: {readonly [K in keyof Settings]: (value: Settings[K]) => Shown} = {
   servers: (servers) => [['server', hideUserInfo(servers.join(','))]],
   credentials: shownCredentials,
-  tlsCa: (file) => [['tls-ca', file]],
+  tlsCa: (file) => [['tls-ca', shownFile(file)]],
   tlsPair: ({cert, key}) => [
-    ['tls-cert', cert],
-    ['tls-key', key],
+    ['tls-cert', shownFile(cert)],
+    ['tls-key', shownFile(key)],
   ],
   tlsFirst: (first) => [['tls-first', String(first)]],
   socksProxy: (proxy) => [['socks-proxy', hideUserInfo(proxy)]],
@@ -136,7 +143,7 @@ const shownSetting: {readonly [K in keyof Settings]: (value: Settings[K]) => Sho
     ...(sysAccountKeyFile === undefined ? [] : [['sys-account-seed-file', shownFile(sysAccountKeyFile)] as const]),
   ],
   operatorKeyFile: (file) => [['operator-seed-file', shownFile(file)]],
-  nscStore: (store) => [['nsc-store', store]],
+  nscStore: (store) => [['nsc-store', shownFile(store)]],
   clusterSeedFile: (file) => [['cluster-seed-file', shownFile(file)]],
   protected: (yes) => [['protected', String(yes)]],
   timeoutMs: (ms) => [['timeout', `${ms} ms`]],

@@ -1,6 +1,6 @@
-import {ConnectionError} from '../errors.js'
+import {ConnectionError, NotFoundError} from '../errors.js'
 import {defaultServer, wantsTls} from './addresses.js'
-import {readContext, selectedContext, type Context} from './context-files.js'
+import {readContext, readNamedContext, selectedContext, type Context} from './context-files.js'
 import {flagSource, type ConnectFlags} from './flag-source.js'
 import {contextSource, environmentSource, type Setting, type Settings, type Source} from './settings.js'
 import type {ConnectSpec, TlsFiles} from './spec.js'
@@ -63,7 +63,21 @@ export async function contextSpec(context: Context): Promise<ConnectSpec> {
 
 async function selected(leaveOut: boolean): Promise<Context | undefined> {
   const name = leaveOut ? undefined : await selectedContext()
-  return name === undefined ? undefined : readContext(name)
+  if (name === undefined) return undefined
+  return readNamedContext(name).catch((error: unknown) => {
+    throw error instanceof NotFoundError ? new SelectionError(name, error) : error
+  })
+}
+
+/** Another tool, or a person, removed the context that is selected. */
+class SelectionError extends NotFoundError {
+  constructor(name: string, cause: NotFoundError) {
+    super(`The selected context '${name}' is not there any more.`, {
+      suggestions: ['lattice context use NAME', ...cause.suggestions],
+      details: cause.details,
+      cause,
+    })
+  }
 }
 
 async function leftOutNote(): Promise<string[]> {

@@ -2,6 +2,7 @@ import {ConnectionError, UsageError} from '../errors.js'
 import {parseDuration} from '../duration.js'
 import {parseLatticeName} from '../entity/entity.js'
 import {parseServers, userInfo} from './addresses.js'
+import {fieldErrors, refuseFields} from './context-fields.js'
 import type {Context} from './context-files.js'
 import type {Credentials, SystemAccess} from './spec.js'
 
@@ -108,16 +109,6 @@ const variableOf: Readonly<Record<CredentialField, string>> = {
   token: 'TOKEN',
 }
 
-/** Fields in which natscli takes a reference instead of the secret. */
-const referenceFields = new Set(['creds', 'nkey', 'token', 'password', 'user_jwt', 'user_seed', 'nsc'])
-/** Fields with the path of a file, which may be written as `file://…`. */
-const fileFields = new Set(['ca', 'cert', 'key'])
-/** natscli's fields that only its own commands use. */
-export const ignoredFields: ReadonlySet<string> = new Set(['description', 'color_scheme', 'jetstream_event_prefix'])
-const windowsFields = new Set([
-  ...['windows_cert_store', 'windows_cert_match_by', 'windows_cert_match', 'windows_ca_certs_match'],
-])
-
 /** What a context says; refuses by name the fields that cannot be honoured. */
 export function contextSource({name, nats, lattice}: Context, how = 'context'): Source {
   refuseFields(name, nats)
@@ -132,7 +123,7 @@ export function contextSource({name, nats, lattice}: Context, how = 'context'): 
   const credentials = pickCredentials(nats)
   const [domain, apiPrefix] = [fields.get('jetstream_domain'), fields.get('jetstream_api_prefix')]
   return {
-    servers: map(text(fields, 'url'), parseServers),
+    servers: map(text(fields, 'url'), fieldErrors(parseServers, name, 'url')),
     credentials:
       credentials === undefined
         ? (map(text(fields, 'nsc'), nscCredentials) ?? settingOf(userInfo(nats.url), fields.called('url')))
@@ -147,7 +138,10 @@ export function contextSource({name, nats, lattice}: Context, how = 'context'): 
       fields.called(domain === undefined ? 'jetstream_api_prefix' : 'jetstream_domain'),
     ),
     inboxPrefix: text(fields, 'inbox_prefix'),
-    lattice: map(text(ours, 'lattice'), (lattice) => parseLatticeName(lattice)),
+    lattice: map(
+      text(ours, 'lattice'),
+      fieldErrors((lattice) => parseLatticeName(lattice), name, 'lattice'),
+    ),
     dialect: map(text(ours, 'dialect'), parseDialect),
     system: firstSystem([
       ['sysContext', text(ours, 'sysContext')],
@@ -157,35 +151,6 @@ export function contextSource({name, nats, lattice}: Context, how = 'context'): 
     nscStore: text(ours, 'nscStore'),
     clusterSeedFile: text(ours, 'clusterSeedFile'),
     protected: lattice.protected === true ? {value: true, from: ours.called('protected')} : undefined,
-  }
-}
-
-function refuseFields(name: string, nats: Context['nats']): void {
-  for (const [field, value] of Object.entries(nats)) {
-    const there = typeof value === 'string' ? value !== '' : Array.isArray(value) && value.length > 0
-    if (there && windowsFields.has(field)) throw new UnsupportedFieldError(name, field, 'needs Windows')
-    const fits = referenceFields.has(field) || ignoredFields.has(field) || (fileFields.has(field) && isFile(value))
-    if (there && isReference(value) && !fits) {
-      throw new UnsupportedFieldError(name, field, 'cannot be a reference')
-    }
-  }
-}
-
-function isFile(value: unknown): boolean {
-  return typeof value === 'string' && /^file:\/\//i.test(value)
-}
-
-/** True for a value that says where a secret is instead of being one. */
-export function isReference(value: unknown): boolean {
-  return typeof value === 'string' && /^(?:(?:op|nsc|env|file):\/\/|data:)/i.test(value)
-}
-
-class UnsupportedFieldError extends ConnectionError {
-  constructor(context: string, field: string, reason: string) {
-    super(`The field '${field}' of context '${context}' ${reason}.`, {
-      suggestions: ['Give the connection by flags, such as --server and --creds.', `lattice context show ${context}`],
-      details: {context, field},
-    })
   }
 }
 

@@ -4,6 +4,7 @@ import {createServer, type AddressInfo, type Server, type Socket} from 'node:net
 import {SocksClient, type SocksClientOptions} from 'socks'
 
 import {ConnectionError} from '../errors.js'
+import {decodePercent} from './addresses.js'
 import {reason, type ConnectReason} from './connect-reason.js'
 import {codesOf} from './error-codes.js'
 import type {Target} from './target.js'
@@ -105,15 +106,6 @@ function parseProxy(address: string): Proxy {
     port: url.port === '' ? defaultPort : Number(url.port),
     user: decodePercent(url.username),
     password: decodePercent(url.password),
-  }
-}
-
-/** A password may hold a bare %. */
-function decodePercent(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
   }
 }
 

@@ -158,7 +158,7 @@ test('a context file that is not trusted gives nothing to a context that is', as
 })
 
 test.each([
-  [['a', '-s', 'ws://a']],
+  [['a', '-s', 'http://a']],
   [['a', '-s', 'nats://me:hunter2@a']],
   [['a', '--tls-cert', 'c.pem']],
   [['a', '--creds', 'a', '--nkey', 'b']],

@@ -181,7 +181,7 @@ test.each([
   ['{"ctl_host": "hunter2', 'not a JSON file that can be read'],
   ['["hunter2"]', 'not a JSON object'],
   ['{"ctl_port": "hunter2"}', "the field 'ctl_port' does not fit"],
-  ['{"ctl_host": "wss://h"}', 'The websocket address'],
+  ['{"ctl_host": "wss://h"}', 'the address of a websocket'],
   ['{"lattice": "a.b"}', 'a.b'],
   ['{"ctl_jwt": "hunter2"}', "'ctl_jwt' is neither a token nor a file with one"],
 ])('of %s it is said why it is not imported, without a secret, and the others are', async (text, reason) => {

@@ -95,13 +95,54 @@ describe('where a connection comes from', () => {
     await expect(resolveSpec(flags, environment)).rejects.toThrow(sentence)
   })
 
+  test('a websocket is a server that cannot be connected to', async () => {
+    await writeContext('web', {url: 'nats://a,wss://me:s3cret@b'})
+    for (const flags of [{server: 'wss://b'}, {context: 'web'}]) {
+      await expect(resolveSpec(flags, {})).rejects.toMatchObject({
+        kind: 'connection',
+        details: {reason: 'websocket', servers: ['wss://b']},
+      })
+    }
+  })
+
+  test('half of a password with a comma is not taken for an address, and not said', async () => {
+    const refused = resolveSpec({}, {NATS_URL: 'nats://me:s3cret,rest@host'})
+    await expect(refused).rejects.toThrow('write a comma in a password as %2C')
+    await expect(refused).rejects.not.toThrow(/s3cret/)
+    expect(await resolveSpec({}, {NATS_URL: 'nats://me:s3cret%2Crest@host'})).toMatchObject({
+      credentials: {kind: 'user', password: 's3cret,rest'},
+    })
+  })
+
+  test('a selected context that is gone is said to be the selected one', async () => {
+    await rm(join(folder, 'nats', 'context', 'picked.json'))
+    await expect(resolveSpec({}, {})).rejects.toMatchObject({
+      kind: 'notFound',
+      message: "The selected context 'picked' is not there any more.",
+    })
+    expect(await resolveSpec({context: 'named'}, {})).toMatchObject({context: 'named'})
+  })
+
+  test('relative paths and file references of a trusted file are meant from its folder as well', async () => {
+    const file = join(folder, 'by-path.json')
+    const fields = {url: 'nats://x', ca: 'ca.pem', user: 'u', password: 'file://p.txt'}
+    await writeFile(file, JSON.stringify(fields))
+    expect(await resolveSpec({context: file, trustContext: true}, {})).toMatchObject({
+      credentials: {password: `file://${join(folder, 'p.txt')}`},
+      tls: {ca: join(folder, 'ca.pem')},
+    })
+  })
+
   test.each([
     [{windows_cert_store: 'user'}, "The field 'windows_cert_store' of context 'odd' needs Windows."],
     [{windows_ca_certs_match: ['CA']}, "The field 'windows_ca_certs_match' of context 'odd' needs Windows."],
     [{ca: 'env://CA'}, "The field 'ca' of context 'odd' cannot be a reference."],
     [{url: 'env://URL'}, "The field 'url' of context 'odd' cannot be a reference."],
     [{cert: '/cert.pem'}, "cert of context 'odd' is set and key of context 'odd' is not"],
-    [{url: 'http://x'}, "has the scheme 'http'"],
+    [
+      {url: 'http://x'},
+      "The field 'url' of context 'odd' cannot be used: The address 'http://x' has the scheme 'http'",
+    ],
   ])('a field that cannot be honoured is refused by name: %j', async (fields, sentence) => {
     await writeContext('odd', fields)
     await expect(resolveSpec({context: 'odd'}, {})).rejects.toThrow(sentence)
