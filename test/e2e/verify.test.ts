@@ -239,17 +239,40 @@ describe('cache verify', () => {
     const host = await connect({servers: cache.server.url})
     try {
       await scriptedHost(host, lattice.name).run({key: actor, name: 'echo', version: '2.0.0'})
-      const report = await verify(lattice)
-      expect(report.notChecked).toEqual([])
-      expect(report.findings.map(({rule, name}) => [rule, name])).toEqual(
-        [other, provider, `${actor}@1.0.0`, `${other}@1.0.0`, `${provider}@1.0.0`]
-          .map((name) => ['claims-unused', name])
-          .sort((a, b) => order(a[1]!, b[1]!)),
+      const report = await repairs(
+        lattice,
+        Array.from({length: 5}, () => 'claims-unused'),
       )
+      expect(report.notChecked).toEqual([])
+      expect(report.findings.map(({name}) => name).sort()).toEqual(
+        [other, provider, `${actor}@1.0.0`, `${other}@1.0.0`, `${provider}@1.0.0`].sort(),
+      )
+      // What referred to them is gone with them, and what runs still has its claims.
+      const left = await cli.ok<{records: {name: string}[]}>('cache', 'ls', ...lattice.where)
+      expect(left.records.map(({name}) => name)).toEqual([actor, `${actor}@2.0.0`])
     } finally {
       await host.close()
     }
     await until(async () => (await verify(lattice)).notChecked.length === 1, 5000)
+  })
+
+  test('a stream of old hosts is one to migrate', async () => {
+    const lattice = await cache.lattice()
+    const stream = {name: `LATTICECACHE_${lattice.name}`, subjects: [`lc.${lattice.name}.>`], storage: 'memory'}
+    await cache.request(`$JS.API.STREAM.CREATE.${stream.name}`, JSON.stringify(stream))
+    const {findings} = await verify(lattice)
+    const line = `lattice cache migrate --lattice ${lattice.name} --server ${cache.server.url}`
+    expect(findings).toMatchObject([{rule: 'legacy-stream', bucket: stream.name, repair: [line]}])
+  })
+
+  test('malformed claims go even where a link needs them, and the link is found then', async () => {
+    const lattice = await healthy()
+    const claims = await lattice.data.put(`CLAIMS_${actor}`, bytes('broken'))
+    await lattice.versions.del(`${actor}.${Buffer.from('1.0.0').toString('base64url')}`)
+    const [first] = (await verify(lattice)).findings
+    expect(first).toMatchObject({rule: 'malformed', revision: claims})
+    expect((await cli.paste(first!.repair[0]!)).exitCode).toBe(0)
+    await repairs(lattice, ['link-without-claims', 'ref-without-claims'])
   })
 
   test('a bucket in which records expire is made one in which they do not', async () => {
@@ -268,9 +291,3 @@ describe('cache verify', () => {
     expect(after).toMatchObject({max_age: 0, discard: 'new', max_msgs_per_subject: 5})
   })
 })
-
-/** The base entries lie in the first bucket. */
-function order(a: string, b: string): number {
-  const [left, right] = [a, b].map((name) => `${name.includes('@') ? 1 : 0}${name}`) as [string, string]
-  return left < right ? -1 : 1
-}

@@ -1,5 +1,6 @@
 import {improvedConfig, historyOf, settingChanges, type StreamConfig} from '../cache/bucket-config.js'
 import type {LatticeCache} from '../cache/cache.js'
+import type {Running} from '../cache/in-use.js'
 import {askApi, jsCodes, unexpectedAnswer} from '../cache/jetstream.js'
 import {bucketNames} from '../cache/key.js'
 import type {ControlClient} from '../control/client.js'
@@ -57,7 +58,7 @@ export async function auditCache(
     ...findSharedAliases(audited),
     ...findWithoutBase(audited),
     ...findDangling(audited),
-    ...(running === undefined || 'unknown' in running ? [] : findUnused(audited, running.entities)),
+    ...(running === undefined || 'unknown' in running ? [] : findUnused(audited, running.running)),
   ]
   const findings = found
     .filter((finding) => !ignore.includes(finding.rule) && (kind === undefined || finding.kind === kind))
@@ -72,16 +73,17 @@ export async function auditCache(
   }
 }
 
-type Running = {readonly entities: Awaited<ReturnType<typeof discover>>['entities']} | {readonly unknown: string}
+type Answer = {readonly running: readonly Running[]} | {readonly unknown: string}
 
 /** What runs; unknown unless every host that answers shows it. */
-async function whatRuns(control: ControlClient): Promise<Running> {
+async function whatRuns(control: ControlClient): Promise<Answer> {
   try {
     const {hosts, entities, silent} = await discover(control)
     if (hosts.length === 0) return {unknown: 'no host answers'}
     if (silent.length > 0) return {unknown: `host ${silent[0]!} does not show what it runs`}
     const other = hosts.find(({dialect}) => dialect === 'v1')
-    return other === undefined ? {entities} : {unknown: `host ${other.id} speaks v1, whose inventory is not read yet`}
+    if (other !== undefined) return {unknown: `host ${other.id} speaks v1 and does not tell the keys of what it runs`}
+    return {running: entities.flatMap(({key, instances}) => instances.map((instance) => ({key, ...instance})))}
   } catch (error) {
     if (error instanceof LatticeError) return {unknown: error.message.replace(/\.$/, '')}
     throw error

@@ -1,9 +1,9 @@
 import type {CacheEntry} from '../cache/entry.js'
-import {bucketNames} from '../cache/key.js'
-import type {Entity} from '../entity/entity.js'
+import {usesOf, type Running} from '../cache/in-use.js'
+import {addressAt, bucketNames} from '../cache/key.js'
 import {compareVersions} from '../entity/version.js'
 import {formatClaims, isJsonRecord, type JsonRecord} from '../records/universal.js'
-import {deletion, findingOf, type Audited, type Finding} from './finding.js'
+import {deletion, findingOf, routedEntity, type Audited, type Finding} from './finding.js'
 
 /** The public key that claims are about. */
 export function claimedKey({name}: CacheEntry): string {
@@ -72,29 +72,69 @@ export function findWithoutBase(audited: Audited): Finding[] {
   })
 }
 
-/** Claims of what runs on no host. */
-export function findUnused(audited: Audited, running: readonly Entity[]): Finding[] {
-  const instances = new Map<string, Set<string | undefined>>()
-  for (const {key, instances: found} of running) {
-    const versions = instances.get(key) ?? new Set()
-    for (const {version} of found) versions.add(version)
-    instances.set(key, versions)
-  }
+/**
+ * Claims of what runs on no host. What refers to them is deleted first; what was deleted for one of them no longer
+ * keeps the next.
+ */
+export function findUnused(audited: Audited, running: readonly Running[]): Finding[] {
+  const versions = new Map<string, Set<string | undefined>>()
+  for (const {key, version} of running) versions.set(key, (versions.get(key) ?? new Set()).add(version))
+  const around = entriesByKey(audited)
   return usable(audited).flatMap((entry) => {
-    const versions = instances.get(claimedKey(entry))
+    const key = claimedKey(entry)
+    const runs = versions.get(key)
     const byVersion = entry.name.includes('@')
     // A host that does not tell versions may run any of them.
-    if (versions !== undefined && (!byVersion || versions.has(undefined) || versions.has(entry.version))) return []
+    if (runs !== undefined && (!byVersion || runs.has(undefined) || runs.has(entry.version))) return []
+    const others = around.get(key)!.filter((other) => other !== entry)
+    const uses = usesOf(addressAt(entry, audited.lattice), {self: entry, others, running, lattice: audited.lattice})
+    around.set(
+      key,
+      others.filter((other) => !uses.some(({remedy}) => remedy !== undefined && isDeletedBy(other, remedy))),
+    )
     const what = byVersion ? `version ${entry.version!} of it` : 'it'
+    const first = uses.flatMap(({remedy}) => (remedy === undefined ? [] : [audited.line(ending(remedy))]))
     return [
       findingOf(entry, {
         rule: 'claims-unused',
         severity: 'warning',
         message: `No host that answers runs ${what}.`,
-        repair: [deletion(entry, audited)],
+        repair: [...first, deletion(entry, audited)],
       }),
     ]
   })
+}
+
+/** Whoever repairs has seen the route already. */
+function ending([topic = '', verb = '', ...words]: readonly string[]): string[] {
+  return [topic, topic === 'route' && verb === 'show' ? 'clear' : verb, ...words]
+}
+
+/** All that is about a public key or refers to it. */
+function entriesByKey({entries}: Audited): Map<unknown, readonly CacheEntry[]> {
+  const byKey = new Map<unknown, CacheEntry[]>()
+  for (const entry of entries) {
+    for (const key of keysIn(entry)) {
+      const same = byKey.get(key)
+      if (same === undefined) byKey.set(key, [entry])
+      else same.push(entry)
+    }
+  }
+  return byKey
+}
+
+function keysIn(entry: CacheEntry): Set<unknown> {
+  const {kind, key, value} = entry
+  const fields = isJsonRecord(value) ? value : {}
+  if (kind === 'claims') return new Set([claimedKey(entry)])
+  if (kind === 'link') return new Set([fields['actor_id'], fields['provider_id']])
+  if (kind === 'ref') return new Set([fields['public_key']])
+  return kind === 'route' ? new Set([routedEntity(key).split('/')[0]]) : new Set()
+}
+
+function isDeletedBy({kind, name, key}: CacheEntry, remedy: readonly string[]): boolean {
+  const [topic, verb, of, what] = remedy
+  return topic === 'cache' && verb === 'del' && of === kind && (what === name || key === `LINKDEF_${what ?? ''}`)
 }
 
 function usable({entries}: Audited): CacheEntry[] {

@@ -58,10 +58,13 @@ export function findingOf(
 
 /** The line that deletes a record at the revision that was read; for a key that no word of ours can be, with `nats`. */
 export function deletion(entry: CacheEntry, {line, lattice}: Audited): string {
-  const {bucket, key, revision} = entry
+  const {kind, bucket, key, revision, problem} = entry
   const ours = /^(?!-)[-/_=A-Za-z0-9]+(\.[-/_=A-Za-z0-9]+)*$/.test(key) && bucket !== bucketNames(lattice).routes
   if (!ours) return `nats pub -H KV-Operation:DEL ${shellWord(`$KV.${bucket}.${key}`)} ''`
-  return line(['cache', 'del', ...target(entry, lattice), '--revision', String(revision)])
+  // What no host can use is needed by nobody, whoever names it.
+  const useless = problem !== undefined && ['claims', 'component', 'config'].includes(kind)
+  const allowed = useless ? ['--allow', 'in-use'] : []
+  return line(['cache', 'del', ...target(entry, lattice), '--revision', String(revision), ...allowed])
 }
 
 /** The words for one record; as the raw key where its own words would mean another one, or look like a flag. */
@@ -70,4 +73,9 @@ function target({kind, name, bucket, key, problem}: CacheEntry, lattice: string)
   const plain = kind !== 'key' && kind !== 'claims' && !name.startsWith('-')
   if (plain || (kind === 'claims' && name.includes('@') && problem === undefined)) return [kind, name]
   return ['key', key, ...(bucket === bucketNames(lattice).data ? [] : ['--bucket', bucket])]
+}
+
+/** The key of a v0 entity, with the link name of a provider, that a route is stored under. */
+export function routedEntity(key: string): string {
+  return Buffer.from(key.slice(key.indexOf('.') + 1), 'base64url').toString('utf8')
 }

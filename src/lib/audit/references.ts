@@ -5,7 +5,7 @@ import {routeSchema} from '../records/route.js'
 import {isJsonRecord, isPlainLink, isPlainRef} from '../records/universal.js'
 import {isRawConfig} from '../records/v1-form.js'
 import {claimedKey} from './claims.js'
-import {deletion, findingOf, type Audited, type Finding} from './finding.js'
+import {deletion, findingOf, routedEntity, type Audited, type Finding} from './finding.js'
 
 /** What records may speak of. */
 interface Known {
@@ -116,11 +116,6 @@ function danglingRoute(entry: CacheEntry, audited: Audited, {claimed}: Known): F
       repair: [line(['route', 'clear', entity])],
     }),
   ]
-}
-
-/** The key of a v0 entity, with the link name of a provider, that a route is stored under. */
-function routedEntity(key: string): string {
-  return Buffer.from(key.slice(key.indexOf('.') + 1), 'base64url').toString('utf8')
 }
 
 function listOf(value: unknown): readonly unknown[] {
