@@ -33,7 +33,8 @@ function hideField(name: string, value: unknown): unknown {
 }
 
 function hideInText(text: string): string {
-  const withoutUsers = text.replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@"']+(?:@[^\s/?#@"']+)*@/gi, '$1set@')
+  // A pattern that begins with the scheme would look for its end from every letter of a long text.
+  const withoutUsers = text.replace(/(?<=[a-z0-9+.-]:\/\/)[^\s/?#@"']+(?:@[^\s/?#@"']+)*@/gi, 'set@')
   if (!/^\s*[{[]/.test(text)) return withoutUsers
   try {
     const parsed: unknown = JSON.parse(text)

@@ -19,6 +19,11 @@ test('a pipe gets whole values between tabs, and no headings', () => {
   expect(table(['NAME', 'VERSION'], rows, {terminal: false})).toBe('echo\t1.0.0\na-longer-name\t')
 })
 
+test('there may be as many lines as there are records', () => {
+  const many = Array.from({length: 200_000}, (_, index) => [String(index), 'x'])
+  expect(table(['N', 'V'], many, {terminal: true}).length).toBeGreaterThan(1_600_000)
+})
+
 test('a tab or a line break in a value does not make a column or a line', () => {
   const lines = table(['NAME'], [['one\ttwo\nthree']], {terminal: false})
   expect(lines).toBe('one\\u{9}two\\u{a}three')

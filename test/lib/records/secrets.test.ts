@@ -35,4 +35,11 @@ describe('hiding secrets', () => {
       '{"n":12345678901234567890,"__proto__":{"password":"set"}}',
     )
   })
+
+  test('takes no longer for a long text that looks like schemes all over', () => {
+    const started = performance.now()
+    const text = 'a.'.repeat(500_000)
+    expect(hideSecrets(`${text}redis://u:p@h`)).toBe(`${text}redis://set@h`)
+    expect(performance.now() - started).toBeLessThan(2000)
+  })
 })
