@@ -75,6 +75,10 @@ export default class CacheWatch extends LatticeCommand<WatchedRecords> {
     }
   }
 
+  protected override get jsonForm(): 'line' | false {
+    return this.jsonEnabled() && 'line'
+  }
+
   /** Everything was told already, a line each. */
   protected override logJson(): void {
     return

@@ -60,6 +60,10 @@ export default class HostRun extends LatticeCommand<HostRan> {
     else this.logLine({time: new Date(this.clock.now()).toISOString(), ...report})
   }
 
+  protected override get jsonForm(): 'line' | false {
+    return this.jsonEnabled() && 'line'
+  }
+
   /** Everything was told already, a line each. */
   protected override logJson(): void {
     return

@@ -15,6 +15,8 @@ import {connectFlags, connectionFlags, type ConnectionFlags} from './connection-
 import {inScope, typedScope, type TypedScope} from './scope.js'
 import {interruptSignal} from './signals.js'
 
+type JsonForm = boolean | 'line'
+
 /** What all commands share: output and one meaning of failure. */
 export abstract class LocalCommand<T extends object> extends Command {
   static override enableJsonFlag = true
@@ -33,6 +35,11 @@ export abstract class LocalCommand<T extends object> extends Command {
   protected signal(): AbortSignal {
     this.#signal ??= interruptSignal()
     return this.#signal
+  }
+
+  /** How a failure is printed as JSON, if it is; `line` is for commands whose documents are a line each. */
+  protected get jsonForm(): JsonForm {
+    return this.jsonEnabled()
   }
 
   /** True when a person reads stdout. */
@@ -92,7 +99,7 @@ export abstract class LocalCommand<T extends object> extends Command {
   }
 
   protected override catch(error: Error): Promise<void> {
-    reportFailure(error, this.jsonEnabled())
+    reportFailure(error, this.jsonForm)
     return Promise.resolve()
   }
 }
@@ -111,7 +118,7 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
   }
 
   protected override catch(error: Error): Promise<void> {
-    reportFailure(error, this.jsonEnabled(), (line) => this.line(line))
+    reportFailure(error, this.jsonForm, (line) => this.line(line))
     return Promise.resolve()
   }
 
@@ -171,7 +178,7 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
  * Prints a failure, as a person or a script reads it, and sets the exit code: the same one in both forms. `scoped` makes
  * a suggested line act where the command did.
  */
-export function reportFailure(error: unknown, json: boolean, scoped = (line: string): string => line): void {
+export function reportFailure(error: unknown, json: JsonForm, scoped = (line: string): string => line): void {
   const oclifExit = (error as {oclif?: {exit?: number}}).oclif?.exit
   if (oclifExit === 0) return
   const known = asLatticeError(error)
@@ -179,7 +186,7 @@ export function reportFailure(error: unknown, json: boolean, scoped = (line: str
   const suggestions = described.json.suggestions.map(scoped)
   const failure = {...described, json: {...described.json, suggestions}}
   process.exitCode = failure.exit
-  if (json) process.stdout.write(`${jsonText({error: failure.json}, 2)}\n`)
+  if (json) process.stdout.write(`${jsonText({error: failure.json}, json === 'line' ? undefined : 2)}\n`)
   else process.stderr.write(failureText(failure))
   if (failure.json.kind === 'bug' && (process.env['DEBUG'] ?? '').includes('lattice')) {
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
