@@ -6,7 +6,7 @@ export function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal, waitedM
   return Promise.race([
     promise,
     new Promise<never>((_resolve, reject) => {
-      const giveUp = (): void => reject(new SilentServerError(waitedMs))
+      const giveUp = (): void => reject(new LateServerError(waitedMs))
       if (signal.aborted) giveUp()
       signal.addEventListener('abort', giveUp, {once: true})
     }),
@@ -14,8 +14,11 @@ export function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal, waitedM
 }
 
 /** A server that takes a connection and then says nothing is as good as none. */
-export class SilentServerError extends ConnectionError {
+export class LateServerError extends ConnectionError {
   constructor(waitedMs: number) {
-    super(`The server does not answer within ${waitedMs} ms.`, {suggestions: ['--timeout 20s'], details: {waitedMs}})
+    super(`The server does not answer within ${waitedMs} ms.`, {
+      suggestions: ['--timeout 20s'],
+      details: {waitedMs, reason: 'silent'},
+    })
   }
 }

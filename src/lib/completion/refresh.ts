@@ -80,7 +80,7 @@ function namesFolder(): string {
 async function askNames({spec: resolve, open}: NamesFrom): Promise<NameLine[]> {
   const spec = await resolve()
   // 1Password asks the person at the terminal, who has asked for nothing yet.
-  if (JSON.stringify(spec).includes('"op://')) {
+  if (/"op:\/\//i.test(JSON.stringify(spec))) {
     throw new ConnectionError("Names are not looked up with credentials of 'op', which would ask for a finger print.")
   }
   await using source = await open(spec)

@@ -67,3 +67,10 @@ function parsePart(part: string, name: string): JsonObject {
 function encodePart(value: JsonObject): string {
   return Buffer.from(formatLossless(value)).toString('base64url')
 }
+
+/** Key of the account that a user's token is for: it is named where another key of that account signed. */
+export function accountOfUser({iss, nats}: JsonObject): string | undefined {
+  const named = (nats as JsonObject | null | undefined)?.['issuer_account']
+  const account = typeof named === 'string' && named !== '' ? named : iss
+  return typeof account === 'string' && account !== '' ? account : undefined
+}

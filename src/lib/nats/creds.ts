@@ -3,7 +3,7 @@ import type {Authenticator} from '@nats-io/transport-node'
 import {ConnectionError, LatticeError} from '../errors.js'
 import {parseCreds} from '../keys/creds.js'
 import {parseSeed, type KeyKind, type SigningKey} from '../keys/nkey.js'
-import {decodeToken} from '../keys/token.js'
+import {accountOfUser, decodeToken} from '../keys/token.js'
 import {readAgain} from './secret-files.js'
 import {readReference, readSecret, type Secret} from './secrets.js'
 import type {ConnectSpec, Credentials} from './spec.js'
@@ -92,11 +92,7 @@ export async function authenticator(spec: CredentialSpec): Promise<Authenticator
 /** Public key of the account that a user's token belongs to; undefined without a token. */
 export async function accountOf(spec: CredentialSpec): Promise<string | undefined> {
   const jwt = await userToken(spec)
-  if (jwt === undefined) return undefined
-  const {payload} = decodeToken(jwt)
-  const nats = payload['nats'] as Record<string, unknown> | undefined
-  const account = nats?.['issuer_account'] ?? payload['iss']
-  return typeof account === 'string' && account !== '' ? account : undefined
+  return jwt === undefined ? undefined : accountOfUser(decodeToken(jwt).payload)
 }
 
 /** The user's token that the credentials hold; undefined when they are of another kind. */

@@ -1,4 +1,4 @@
-import type {JsonObject} from '../keys/token.js'
+import {accountOfUser, type JsonObject} from '../keys/token.js'
 import {instant, reason, type ConnectReason} from './connect-reason.js'
 
 /** What is known about a user that servers refuse; times in milliseconds. */
@@ -21,12 +21,12 @@ export function judgeUser({user, now, serverNow, account}: RefusedUser): Connect
     (account === undefined
       ? reason(
           'user-refused',
-          `the server refused the ${name} of account '${accountOf(user)}', which may be revoked, unknown or of another operator`,
+          `the server refused the ${name} of account '${accountOfUser(user) ?? ''}', which may be revoked, unknown or of another operator`,
           'With --sys-creds FILE or --sys-context NAME the reason can be told.',
         )
       : reason(
           'user-refused',
-          `the server refused the ${name} of account '${accountOf(user)}', though its token is in order`,
+          `the server refused the ${name} of account '${accountOfUser(user) ?? ''}', though its token is in order`,
           'Was the creds file mixed from two users?',
         ))
   )
@@ -68,7 +68,7 @@ function judgeAccount(
   {name, now, account}: {name: string; now: number; account: RefusedUser['account']},
 ): ConnectReason | undefined {
   if (account === undefined) return undefined
-  const id = accountOf(user)
+  const id = accountOfUser(user) ?? ''
   if (account === 'missing') {
     return reason('account-unknown', `the servers do not know account '${id}' of ${name}`, 'nsc push -a ACCOUNT')
   }
@@ -94,12 +94,6 @@ function judgeAccount(
     )
   }
   return undefined
-}
-
-/** Key of the account that a user's token is for. */
-export function accountOf(user: JsonObject): string {
-  const issuer = objectOf(user['nats'])['issuer_account']
-  return typeof issuer === 'string' && issuer !== '' ? issuer : String(user['iss'])
 }
 
 /** Tokens issued until then are void: those of one user, or of all. */

@@ -1,5 +1,6 @@
 import {spawn} from 'node:child_process'
 
+import {shellWord} from '../entity/require.js'
 import {ConnectionError} from '../errors.js'
 
 /** What is asked of a program, and how long that may take. */
@@ -64,12 +65,8 @@ export class FailedProgramError extends ConnectionError {
   constructor({program, args, reference}: Errand, what: string) {
     super(`The program '${program}' did not give '${reference}': it ${what}.`, {
       // Its output is not ours to repeat.
-      suggestions: [`${[program, ...args.map(quote)].join(' ')} >/dev/null`],
+      suggestions: [`${[program, ...args.map(shellWord)].join(' ')} >/dev/null`],
       details: {program, reference},
     })
   }
-}
-
-function quote(text: string): string {
-  return /^[\w:/.@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -1,8 +1,8 @@
 import type {Authenticator} from '@nats-io/transport-node'
 
-import {decodeToken, type JsonObject} from '../keys/token.js'
+import {accountOfUser, decodeToken, type JsonObject} from '../keys/token.js'
 import {reason, type ConnectReason} from './connect-reason.js'
-import {accountOf, judgeUser, type RefusedUser} from './judge-user.js'
+import {judgeUser, type RefusedUser} from './judge-user.js'
 import {parseReply} from './request.js'
 import type {ConnectSpec} from './spec.js'
 import type {SystemClient} from './system.js'
@@ -61,10 +61,11 @@ async function askSystem(
   if (!hasSystemCredentials(spec)) return {}
   await using system = await SystemClient.open({...spec, timeoutMs, connectTimeoutMs: timeoutMs})
   const [ping] = await system.request('$SYS.REQ.SERVER.PING', '', {expect: 1})
+  const account = accountOfUser(user)
   const time = ping === undefined ? undefined : (parseReply(ping.string(), ping.subject) as Ping).server?.time
   return {
     serverNow: time === undefined ? undefined : Date.parse(time),
-    account: await readAccount(system, accountOf(user)),
+    account: account === undefined ? undefined : await readAccount(system, account),
   }
 }
 

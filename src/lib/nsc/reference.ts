@@ -6,13 +6,9 @@ import {findByName, listNscAccounts, listNscUsers, openNscOperator, type NscOper
  */
 export async function findReferencedCreds(reference: string): Promise<string | undefined> {
   if (reference.includes('?')) return undefined
-  const [operatorName, accountName, userName] = reference
-    .replace(/^nsc:\/\//i, '')
-    .split('/')
-    .map(decode)
-  if (!operatorName || !accountName || !userName || /[/\\]|^[~.$]/.test(operatorName)) return undefined
-  const operator = await openNscOperator(operatorName).catch(() => undefined)
-  if (operator === undefined) return undefined
+  const [, accountName, userName] = partsOf(reference)
+  const operator = accountName && userName ? await findOperator(reference) : undefined
+  if (!operator || !accountName || !userName) return undefined
   const account = findByName(await listNscAccounts(operator), accountName)
   const user = account === undefined ? undefined : findByName(await listNscUsers(operator, account), userName)
   return user?.credsFile
