@@ -208,7 +208,7 @@ function refuseLoss(cache: LatticeCache, plans: readonly Plan[], {allowLoss = fa
   if (first === undefined) return
   const names = fewer.map(({bucket}) => `'${bucket}'`).join(', ')
   throw new UnsafeError(`Older revisions in ${names} would be lost: ${first.changes.map(changeText).join(', ')}.`, {
-    suggestions: [cache.line(['cache', 'export', '--output', 'records.jsonl']), '--allow lose-revisions'],
+    suggestions: ['--allow lose-revisions', cache.line(['cache', 'stats'])],
     details: {buckets: fewer.map(({bucket, changes}) => ({bucket, changes}))},
   })
 }
