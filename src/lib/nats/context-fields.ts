@@ -47,10 +47,14 @@ class UnsupportedFieldError extends ConnectionError {
 }
 
 /** A parser of a field's text whose UsageErrors become ConnectionErrors that say where the text stands. */
-export function fieldErrors<T>(parse: (text: string) => T, context: string, field: string): (text: string) => T {
-  return (text) => {
+export function fieldErrors<A extends unknown[], T>(
+  parse: (...text: A) => T,
+  context: string,
+  field: string,
+): (...text: A) => T {
+  return (...text) => {
     try {
-      return parse(text)
+      return parse(...text)
     } catch (error) {
       throw error instanceof UsageError ? new UnusableFieldError(context, field, error) : error
     }

@@ -2,7 +2,7 @@ import {parseLatticeName} from '../entity/entity.js'
 import {UsageError} from '../errors.js'
 import {readInput} from '../files/read-input.js'
 import {parseServers} from './addresses.js'
-import {firstSystem, jetstream, type Setting, type Settings, type Source} from './settings.js'
+import {firstSystem, jetstream, parseInboxPrefix, type Setting, type Settings, type Source} from './settings.js'
 import type {Credentials} from './spec.js'
 
 /** What the command line says about the connection; everything else comes from the environment and contexts. */
@@ -53,7 +53,10 @@ export async function flagSource(flags: ConnectFlags, env: Environment): Promise
     tlsFirst: typed(flags.tlsFirst, '--tls-first'),
     socksProxy: typed(flags.socksProxy, '--socks-proxy'),
     jetstream: jetstream(jsDomain, jsApiPrefix, jsDomain === undefined ? '--js-api-prefix' : '--js-domain'),
-    inboxPrefix: typed(flags.inboxPrefix, '--inbox-prefix'),
+    inboxPrefix: typed(
+      flags.inboxPrefix === undefined ? undefined : parseInboxPrefix(flags.inboxPrefix),
+      '--inbox-prefix',
+    ),
     lattice: typed(flags.lattice === undefined ? undefined : parseLatticeName(flags.lattice), '--lattice'),
     dialect: typed(flags.dialect, '--dialect'),
     system: firstSystem([

@@ -5,6 +5,7 @@ import {parseServers, userInfo} from './addresses.js'
 import {fieldErrors, refuseFields} from './context-fields.js'
 import type {Context} from './context-files.js'
 import type {Credentials, SystemAccess} from './spec.js'
+import {parsePrefix} from './subject-prefix.js'
 
 /** What decides a connection. What must not be mixed from several sources is one value. */
 export interface Settings {
@@ -86,7 +87,7 @@ function latticeVariables(texts: Texts): Source {
   return {
     tlsFirst: flag(texts, 'TLS_FIRST'),
     jetstream: jetstream(domain, apiPrefix, texts.called(domain === undefined ? 'JS_API_PREFIX' : 'JS_DOMAIN')),
-    inboxPrefix: text(texts, 'INBOX_PREFIX'),
+    inboxPrefix: map(text(texts, 'INBOX_PREFIX'), parseInboxPrefix),
     lattice: map(text(texts, 'LATTICE'), (name) => parseLatticeName(name)),
     dialect: map(text(texts, 'DIALECT'), parseDialect),
     system: firstSystem([
@@ -122,6 +123,7 @@ export function contextSource({name, nats, lattice}: Context, how = 'context'): 
   }
   const credentials = pickCredentials(nats)
   const [domain, apiPrefix] = [fields.get('jetstream_domain'), fields.get('jetstream_api_prefix')]
+  const jetstreamField = domain === undefined ? 'jetstream_api_prefix' : 'jetstream_domain'
   return {
     servers: map(text(fields, 'url'), fieldErrors(parseServers, name, 'url')),
     credentials:
@@ -132,12 +134,8 @@ export function contextSource({name, nats, lattice}: Context, how = 'context'): 
     tlsPair: pair(fields, 'cert', 'key'),
     tlsFirst: nats.tls_first === true ? {value: true, from: fields.called('tls_first')} : undefined,
     socksProxy: text(fields, 'socks_proxy'),
-    jetstream: jetstream(
-      domain,
-      apiPrefix,
-      fields.called(domain === undefined ? 'jetstream_api_prefix' : 'jetstream_domain'),
-    ),
-    inboxPrefix: text(fields, 'inbox_prefix'),
+    jetstream: fieldErrors(() => jetstream(domain, apiPrefix, fields.called(jetstreamField)), name, jetstreamField)(),
+    inboxPrefix: map(text(fields, 'inbox_prefix'), fieldErrors(parseInboxPrefix, name, 'inbox_prefix')),
     lattice: map(
       text(ours, 'lattice'),
       fieldErrors((lattice) => parseLatticeName(lattice), name, 'lattice'),
@@ -182,14 +180,25 @@ function nscCredentials(lookup: string): Credentials {
   return {kind: 'creds', file: `nsc://${lookup.replace(/^nsc:\/\//i, '')}`}
 }
 
-/** Domain and API prefix are one setting: the prefix is stronger, and must not come from a weaker source. */
+/** Throws a UsageError unless the text can stand before the subjects of answers. */
+export function parseInboxPrefix(text: string): string {
+  return parsePrefix(text, 'prefix of inboxes')
+}
+
+/**
+ * Domain and API prefix are one setting: the prefix is stronger, and must not come from a weaker source. Throws a
+ * UsageError when one of them cannot be part of a subject.
+ */
 export function jetstream(
   domain: string | undefined,
   apiPrefix: string | undefined,
   from: string,
 ): Setting<Settings['jetstream']> | undefined {
   if (domain === undefined && apiPrefix === undefined) return undefined
-  const value = {...(domain === undefined ? {} : {domain}), ...(apiPrefix === undefined ? {} : {apiPrefix})}
+  const value = {
+    ...(domain === undefined ? {} : {domain: parsePrefix(domain, 'JetStream domain')}),
+    ...(apiPrefix === undefined ? {} : {apiPrefix: parsePrefix(apiPrefix, 'prefix of the JetStream API')}),
+  }
   return {value, from}
 }
 

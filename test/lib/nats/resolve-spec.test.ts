@@ -89,6 +89,10 @@ describe('where a connection comes from', () => {
     [{lattice: 'a.b'}, {}, 'is not a lattice name'],
     [{}, {LATTICE_LATTICE: 'a b'}, 'is not a lattice name'],
     [{server: 'ws://x'}, {}, 'websocket'],
+    [{inboxPrefix: 'a b'}, {}, '"a b" is not a prefix of inboxes'],
+    [{}, {LATTICE_INBOX_PREFIX: '_INBOX.>'}, 'is not a prefix of inboxes'],
+    [{jsDomain: '*'}, {}, '"*" is not a JetStream domain'],
+    [{}, {LATTICE_JS_API_PREFIX: '$JS.API.'}, 'is not a prefix of the JetStream API'],
     [{context: 'nope'}, {}, "No context 'nope'"],
     [{context: '../../etc'}, {}, 'is not a context name'],
   ])('%j with %j is refused', async (flags, environment, sentence) => {
@@ -138,6 +142,11 @@ describe('where a connection comes from', () => {
     [{windows_ca_certs_match: ['CA']}, "The field 'windows_ca_certs_match' of context 'odd' needs Windows."],
     [{ca: 'env://CA'}, "The field 'ca' of context 'odd' cannot be a reference."],
     [{url: 'env://URL'}, "The field 'url' of context 'odd' cannot be a reference."],
+    [
+      {inbox_prefix: 'a.'},
+      "The field 'inbox_prefix' of context 'odd' cannot be used: \"a.\" is not a prefix of inboxes",
+    ],
+    [{jetstream_api_prefix: 'a b'}, "The field 'jetstream_api_prefix' of context 'odd' cannot be used"],
     [{cert: '/cert.pem'}, "cert of context 'odd' is set and key of context 'odd' is not"],
     [
       {url: 'http://x'},
