@@ -19,7 +19,7 @@ export function memoryNote({buckets}: InitResult): string | undefined {
   if (lost.length === 0) return undefined
   const names = lost.map(({bucket}) => bucket).join(', ')
   const replicas = Math.max(...lost.map(({settings}) => settings.replicas))
-  const when = replicas > 1 ? 'when most of their servers are down at once' : 'when their server restarts'
+  const when = replicas > 1 ? 'when all of their servers are down at once' : 'when their server restarts'
   return `In memory everything is lost ${when}: ${names}.`
 }
 
