@@ -16,6 +16,7 @@ const layers = {
   control: ['entity', 'records', 'nats', 'output'],
   rpc: ['entity', 'routing', 'keys', 'nats'],
   cache: ['entity', 'records', 'nats', 'keys', 'output'],
+  edit: ['entity', 'records', 'cache', 'keys', 'output'],
   transfer: ['files', 'entity', 'records', 'cache', 'nats', 'keys'],
   apply: ['routing', 'nats', 'keys'],
   routes: ['entity', 'records', 'routing', 'control', 'cache', 'apply', 'nats', 'keys'],

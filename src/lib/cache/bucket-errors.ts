@@ -21,6 +21,8 @@ export interface ConflictDetails {
   readonly diff?: readonly Change[]
   /** The same for a person. */
   readonly lines?: readonly string[]
+  /** Further details. */
+  readonly more?: Readonly<Record<string, unknown>>
 }
 
 /** Somebody else wrote the key after it was read; nothing was written. */
@@ -31,7 +33,7 @@ export class RevisionConflictError extends ConflictError {
   readonly current: number | undefined
 
   constructor(key: string, expected: number, current: number | undefined, told: ConflictDetails = {}) {
-    const {suggestions = [], diff, lines = []} = told
+    const {suggestions = [], diff, lines = [], more = {}} = told
     const now = current === undefined ? '' : ` at revision ${current}`
     super(
       expected === 0
@@ -45,6 +47,7 @@ export class RevisionConflictError extends ConflictError {
           expected,
           ...(current === undefined ? {} : {current}),
           ...(diff === undefined ? {} : {diff}),
+          ...more,
         },
       },
     )

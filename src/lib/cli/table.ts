@@ -17,6 +17,7 @@ type Load = () => Promise<{readonly default: CommandClass}>
 export const commandTable: Readonly<Record<string, Load>> = {
   'cache del': () => import('../../commands/cache/del.js'),
   'cache diff': () => import('../../commands/cache/diff.js'),
+  'cache edit': () => import('../../commands/cache/edit.js'),
   'cache export': () => import('../../commands/cache/export.js'),
   'cache get': () => import('../../commands/cache/get.js'),
   'cache history': () => import('../../commands/cache/history.js'),
