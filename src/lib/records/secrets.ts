@@ -1,6 +1,5 @@
+import {hideInLines, secretName} from './secret-text.js'
 import {isJsonRecord} from './universal.js'
-
-const secretName = /password|passwd|secret|token|seed|creds|credential|private_?key|api_?key/i
 
 /** True for a field whose value is not to be shown. */
 export function isSecretName(name: string): boolean {
@@ -14,7 +13,7 @@ export function secretNames(names: readonly string[]): string[] {
 
 /**
  * The value as it may be shown: what stands under a name such as `password` is `set`, user info in addresses is left
- * out, and JSON inside a text (`config_json`, `config_b64`) is treated the same.
+ * out, and JSON inside a text (`config_json`, `config_b64`) is treated the same, as are the lines of any other text.
  */
 export function hideSecrets(value: unknown): unknown {
   if (typeof value === 'string') return hideInText(value)
@@ -35,13 +34,13 @@ function hideField(name: string, value: unknown): unknown {
 function hideInText(text: string): string {
   // A pattern that begins with the scheme would look for its end from every letter of a long text.
   const withoutUsers = text.replace(/(?<=[a-z0-9+.-]:\/\/)[^\s/?#@"']+(?:@[^\s/?#@"']+)*@/gi, 'set@')
-  if (!/^\s*[{[]/.test(text)) return withoutUsers
+  if (!/^\s*[{[]/.test(text)) return hideInLines(withoutUsers)
   try {
     const parsed: unknown = JSON.parse(text)
     const hidden = JSON.stringify(hideSecrets(parsed))
     return hidden === JSON.stringify(parsed) ? text : hidden
   } catch {
-    return withoutUsers
+    return hideInLines(withoutUsers)
   }
 }
 
