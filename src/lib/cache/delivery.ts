@@ -198,15 +198,19 @@ export async function readAll(js: JetStream, bucket: string, options: DeliveryOp
 
 /**
  * What the server counts as pending is short of a key that is overwritten while it is read: its old revision is gone
- * before it was sent. As long as a key is missing, reading goes on to what is the end of the stream then.
+ * before it was sent. As long as a key is missing, reading goes on to what is the end of the stream then. And the server
+ * that reads may be behind the leader, so that a whole bucket is read up to what the leader has.
  */
 async function readOnce(js: JetStream, bucket: string, options: DeliveryOptions): Promise<BucketEntry[] | undefined> {
+  const asking = options.filter === '>' ? askBucketState(js, bucket).catch(() => undefined) : undefined
   await using delivery = await Delivery.open(js, bucket, {heartbeatMs: 500, ...options})
+  const leader = await asking
+  const behind = (revision: number): boolean => leader?.replicated === true && revision < leader.last
   const entries: BucketEntry[] = []
   const found = new Set<string | number>()
   let [mayBeAll, upTo, end] = [false, 0, Infinity]
   let lastMessage = performance.now()
-  while (found.size < delivery.pending && upTo < end) {
+  while (behind(upTo) || (found.size < delivery.pending && upTo < end)) {
     if (mayBeAll && end === Infinity) end = (await askBucketState(js, bucket))?.last ?? 0
     const delivered = await delivery.next(js.timeoutMs)
     if (delivered.kind === 'lost') return undefined
