@@ -3,9 +3,10 @@ import {setTimeout} from 'node:timers/promises'
 import {headers, nuid, type MsgHdrs, type NatsConnection} from '@nats-io/transport-node'
 
 import {ServerError, UsageError} from '../errors.js'
-import {NoRespondersError, request} from '../nats/request.js'
+import {NoPermissionError, NoRespondersError, request} from '../nats/request.js'
 import type {BucketEntry, WatchOptions} from './bucket-entry.js'
 import {MissingBucketError, nobodyTakes, originApi, RevisionConflictError} from './bucket-errors.js'
+import type {DeliveryOptions} from './delivery.js'
 import {
   askApi,
   jetStream,
@@ -112,15 +113,13 @@ export class Bucket {
 
   /** The present values of all keys, or of those with a prefix that ends at a dot; sorted by key. */
   async list(prefix = ''): Promise<BucketEntry[]> {
-    const {readAll} = await import('./delivery.js')
-    const entries = await readAll(this.#js, this.name, {filter: `${prefix}>`, policy: 'last_per_subject'})
+    const entries = await this.#readWhole({filter: `${prefix}>`, policy: 'last_per_subject'})
     return entries.filter(({operation}) => operation === 'PUT').sort((a, b) => (a.key < b.key ? -1 : 1))
   }
 
   /** The stored revisions of one key, oldest first, deletions included. */
   async history(key: string): Promise<BucketEntry[]> {
-    const {readAll} = await import('./delivery.js')
-    return readAll(this.#js, this.name, {filter: parseBucketKey(key), policy: 'all'})
+    return this.#readWhole({filter: parseBucketKey(key), policy: 'all'})
   }
 
   /**
@@ -136,6 +135,16 @@ export class Bucket {
 
   #subject(key: string): string {
     return `$KV.${this.name}.${parseBucketKey(key)}`
+  }
+
+  async #readWhole(options: DeliveryOptions): Promise<BucketEntry[]> {
+    const {readWhole} = await import('./read-whole.js')
+    // Who may only list is told what the server that lists knows.
+    const lastRevision = async (): Promise<number> => {
+      const last = await this.#read({last_by_subj: `$KV.${this.name}.${options.filter}`}).catch(ignoreNoPermission)
+      return last?.revision ?? 0
+    }
+    return readWhole(this.#js, this.name, {...options, lastRevision})
   }
 
   async #read(query: {last_by_subj: string} | {seq: number}): Promise<BucketEntry | undefined> {
@@ -234,6 +243,10 @@ export function parseBucketKey(key: string): string {
   throw new UsageError(
     `${JSON.stringify(key)} is not a key of a bucket: it may hold letters, digits and - / _ = . only.`,
   )
+}
+
+function ignoreNoPermission(error: unknown): undefined {
+  if (!(error instanceof NoPermissionError)) throw error
 }
 
 async function createBucket(
