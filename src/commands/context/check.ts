@@ -6,6 +6,7 @@ import {abilities, type Ability} from '../../lib/check/needs.js'
 import type {CheckReport} from '../../lib/check/report.js'
 import {LatticeCommand} from '../../lib/cli/command.js'
 import {endWith} from '../../lib/cli/exit-code.js'
+import {shellWord} from '../../lib/entity/require.js'
 import {UsageError} from '../../lib/errors.js'
 import {checkView, fixesView} from '../../lib/output/check.js'
 
@@ -61,6 +62,6 @@ export default class ContextCheck extends LatticeCommand<CheckReport> {
 function contextNamed(name: string | undefined, flag: string | undefined): string | undefined {
   if (name === undefined || flag === undefined || name === flag) return name ?? flag
   throw new UsageError(`Two contexts are named: '${name}' and '${flag}'.`, {
-    suggestions: [`lattice context check ${name}`, `lattice context check ${flag}`],
+    suggestions: [`lattice context check ${shellWord(name)}`, `lattice context check ${shellWord(flag)}`],
   })
 }

@@ -61,7 +61,7 @@ export function ownTerminal(): Terminal | undefined {
 class UnconfirmedError extends UsageError {
   constructor(context: string, line: string) {
     super(`The context '${context}' is protected.`, {
-      suggestions: [line, `lattice context show ${context}`],
+      suggestions: [line, `lattice context show ${shellWord(context)}`],
       details: {context},
     })
   }

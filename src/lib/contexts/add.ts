@@ -1,5 +1,6 @@
 import {resolve} from 'node:path'
 
+import {shellWord} from '../entity/require.js'
 import {UsageError} from '../errors.js'
 import {expandHome} from '../files/paths.js'
 import {readInput} from '../files/read-input.js'
@@ -55,7 +56,7 @@ export async function addContext(name: string, options: AddOptions): Promise<Add
   // What could never connect is not worth a file.
   contextSource({name, nats: draft.nats, lattice: draft.lattice})
   const plan = await planSave(draft)
-  if (!replace) refuseReplacing([plan], [`lattice context rm ${name}`, '--replace'])
+  if (!replace) refuseReplacing([plan], [`lattice context rm ${shellWord(name)}`, '--replace'])
   const before = await selectedContext()
   if (!dryRun) {
     if (plan.state === 'replaced' && plan.protected) await agree(name)
@@ -74,7 +75,7 @@ export async function addContext(name: string, options: AddOptions): Promise<Add
     ...(selected === undefined ? {} : {selected}),
     changed: plan.state !== 'unchanged' || selected !== before,
     notes: [...draft.notes, ...(await missingFiles(draft))],
-    ...(plan.state === 'added' ? {undo: `lattice context rm ${name}`} : {}),
+    ...(plan.state === 'added' ? {undo: `lattice context rm ${shellWord(name)}`} : {}),
     dryRun,
   }
 }

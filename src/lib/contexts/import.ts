@@ -1,3 +1,4 @@
+import {shellWord} from '../entity/require.js'
 import {NotFoundError, UsageError} from '../errors.js'
 import {hideUserInfo} from '../nats/addresses.js'
 import {contextSource} from '../nats/settings.js'
@@ -127,7 +128,7 @@ async function selection(
   const chosen = plans.find(({draft}) => draft.from === preferred)?.draft.name
   if (chosen === undefined && wanted) {
     throw new UsageError('What the other tool has selected is not among the imported contexts.', {
-      suggestions: plans.slice(0, 5).map(({draft}) => `lattice context use ${draft.name}`),
+      suggestions: plans.slice(0, 5).map(({draft}) => `lattice context use ${shellWord(draft.name)}`),
     })
   }
   return chosen === selected ? undefined : chosen

@@ -1,5 +1,6 @@
 import {rm} from 'node:fs/promises'
 
+import {shellWord} from '../entity/require.js'
 import {NotFoundError, UnsafeError, UsageError} from '../errors.js'
 import {
   contextExists,
@@ -68,7 +69,9 @@ export async function dropContext(name: string, {select, dryRun, agree}: RemoveO
 class SelectedError extends UnsafeError {
   constructor(name: string, others: readonly string[]) {
     super(`The context '${name}' is selected.`, {
-      suggestions: others.slice(0, 5).map((other) => `lattice context rm ${name} --select ${other}`),
+      suggestions: others
+        .slice(0, 5)
+        .map((other) => `lattice context rm ${shellWord(name)} --select ${shellWord(other)}`),
       details: {context: name},
     })
   }

@@ -1,6 +1,7 @@
 import {existsSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 
+import {shellWord} from '../entity/require.js'
 import {ConflictError} from '../errors.js'
 import {expandPath} from '../files/expand.js'
 import {configDir} from '../files/paths.js'
@@ -52,7 +53,7 @@ class ContextExistsError extends ConflictError {
     const sentence =
       names.length === 1 ? `The context ${quoted} exists and differs.` : `The contexts ${quoted} exist and differ.`
     super(sentence, {
-      suggestions: [...names.slice(0, 3).map((name) => `lattice context show ${name}`), ...suggestions],
+      suggestions: [...names.slice(0, 3).map((name) => `lattice context show ${shellWord(name)}`), ...suggestions],
       details: {contexts: names},
     })
   }

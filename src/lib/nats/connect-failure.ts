@@ -1,3 +1,4 @@
+import {shellWord} from '../entity/require.js'
 import {ConnectionError} from '../errors.js'
 import {withoutUserInfo} from './addresses.js'
 import type {ConnectReason} from './connect-reason.js'
@@ -17,7 +18,7 @@ export class CannotConnectError extends ConnectionError {
       suggestions: [
         ...new Set([
           ...reasons.flatMap(({suggestions}) => suggestions),
-          ...(context === undefined ? [] : [`lattice context show ${context}`]),
+          ...(context === undefined ? [] : [`lattice context show ${shellWord(context)}`]),
         ]),
       ],
       details: {

@@ -1,5 +1,6 @@
 import {resolve} from 'node:path'
 
+import {shellWord} from '../entity/require.js'
 import {ConnectionError, UsageError} from '../errors.js'
 import type {Context} from './context-files.js'
 
@@ -40,7 +41,7 @@ export function isReference(value: unknown): boolean {
 class UnsupportedFieldError extends ConnectionError {
   constructor(context: string, field: string, reason: string) {
     super(`The field '${field}' of context '${context}' ${reason}.`, {
-      suggestions: ['--context NAME, of one without that field', `lattice context show ${context}`],
+      suggestions: ['--context NAME, of one without that field', `lattice context show ${shellWord(context)}`],
       details: {context, field},
     })
   }
@@ -64,7 +65,7 @@ export function fieldErrors<A extends unknown[], T>(
 class UnusableFieldError extends ConnectionError {
   constructor(context: string, field: string, cause: UsageError) {
     super(`The field '${field}' of context '${context}' cannot be used: ${cause.message}`, {
-      suggestions: [`lattice context show ${context}`],
+      suggestions: [`lattice context show ${shellWord(context)}`],
       details: {context, field},
       cause,
     })

@@ -2,6 +2,7 @@ import {existsSync} from 'node:fs'
 import {readdir, readFile, realpath, rm} from 'node:fs/promises'
 import {dirname, join, resolve} from 'node:path'
 
+import {shellWord} from '../entity/require.js'
 import {ConnectionError, NotFoundError, UsageError} from '../errors.js'
 import {configDir, expandHome} from '../files/paths.js'
 import {writeFileAtomic} from '../files/write-file.js'
@@ -96,7 +97,9 @@ class NoContextError extends NotFoundError {
   constructor(name: string, known: readonly string[]) {
     super(`No context '${name}'.`, {
       suggestions:
-        known.length > 0 ? known.map((known) => `--context ${known}`) : ['lattice up', 'lattice context add NAME'],
+        known.length > 0
+          ? known.map((known) => `--context ${shellWord(known)}`)
+          : ['lattice up', 'lattice context add NAME'],
       details: {context: name},
     })
   }

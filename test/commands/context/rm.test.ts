@@ -60,6 +60,14 @@ test('a protected context goes only when it is named', async () => {
   expect(await readdir(home.path('config/nats/context'))).toEqual([])
 })
 
+test('a name with a space stands in a suggestion as it is typed', async () => {
+  await contexts('a b', 'c d')
+  await home.run(ContextUse, 'a b')
+  const refused = await home.run(ContextRm, 'a b')
+  expect(refused).toMatchObject({exitCode: 9})
+  expect(refused.stderr).toContain("lattice context rm 'a b' --select 'c d'")
+})
+
 test('contexts whose system user goes with it are named, and a broken file can be removed', async () => {
   await contexts('a', 'a-sys')
   await home.write('config/lattice/contexts/a.json', {sysContext: 'a-sys'})
