@@ -7,12 +7,17 @@ import type {ConnectSpec} from './nats/spec.js'
 import type {SystemClient} from './nats/system.js'
 import type {Routes} from './routes/routes.js'
 
+/** What no server can be expected to answer within; milliseconds. */
+const leastMs = 100
+
 /** One open connection to one lattice. Its parts open on first use and close with it. */
 export class Lattice implements AsyncDisposable {
   readonly spec: ConnectSpec
   readonly connection: NatsConnection
   /** When whoever opened it no longer wants to wait, by `performance.now()`. */
   readonly #deadline: number
+  /** The spec with the time that connecting left. */
+  readonly #rest: ConnectSpec
   #cache: Promise<LatticeCache> | undefined
   #control: Promise<ControlClient> | undefined
   #system: Promise<SystemClient> | undefined
@@ -21,6 +26,8 @@ export class Lattice implements AsyncDisposable {
   private constructor(spec: ConnectSpec, connection: NatsConnection, deadline: number) {
     this.spec = spec
     this.#deadline = deadline
+    const timeoutMs = Math.min(spec.timeoutMs, Math.max(leastMs, Math.round(deadline - performance.now())))
+    this.#rest = {...spec, timeoutMs, connectTimeoutMs: Math.min(spec.connectTimeoutMs, timeoutMs)}
     this.connection = connection
   }
 
@@ -37,7 +44,7 @@ export class Lattice implements AsyncDisposable {
 
   /** The records in its JetStream buckets. */
   cache(): Promise<LatticeCache> {
-    this.#cache ??= import('./cache/cache.js').then(({LatticeCache}) => LatticeCache.open(this.connection, this.spec))
+    this.#cache ??= import('./cache/cache.js').then(({LatticeCache}) => LatticeCache.open(this.connection, this.#rest))
     return this.#cache
   }
 
@@ -57,7 +64,7 @@ export class Lattice implements AsyncDisposable {
 
   /** Requests to all servers; throws a ConnectionError without system credentials. */
   system(): Promise<SystemClient> {
-    this.#system ??= import('./nats/system.js').then(({SystemClient}) => SystemClient.open(this.spec))
+    this.#system ??= import('./nats/system.js').then(({SystemClient}) => SystemClient.open(this.#rest))
     return this.#system
   }
 
@@ -66,7 +73,7 @@ export class Lattice implements AsyncDisposable {
     this.#routes ??= import('./routes/routes.js').then(async ({Routes}) =>
       Routes.open({
         connection: this.connection,
-        spec: this.spec,
+        spec: this.#rest,
         control: await this.control(),
         system: () => this.system(),
       }),
