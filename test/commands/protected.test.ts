@@ -1,7 +1,9 @@
 import {expect, test} from 'vitest'
 
 import CacheDel from '../../src/commands/cache/del.js'
+import CacheInit from '../../src/commands/cache/init.js'
 import CacheLs from '../../src/commands/cache/ls.js'
+import CacheMigrate from '../../src/commands/cache/migrate.js'
 import LinkDel from '../../src/commands/link/del.js'
 import RouteAb from '../../src/commands/route/ab.js'
 import RouteBluegreen from '../../src/commands/route/bluegreen.js'
@@ -25,6 +27,8 @@ test.each([
   ['stop', Stop, ['echo@1.0.0']],
   ['scale', Scale, ['echo@1.0.0', '--count', '0']],
   ['cache del', CacheDel, ['key', 'notes']],
+  ['cache init', CacheInit, ['--update', '--history', '1']],
+  ['cache migrate', CacheMigrate, ['--keep-stream']],
   ['link del', LinkDel, ['echo']],
   ['route clear', RouteClear, []],
   ['route undo', RouteUndo, []],
@@ -44,6 +48,7 @@ test.each([
 test('what takes nothing away asks nothing', async () => {
   await protectedContext()
   expect(await home.run(CacheLs)).toMatchObject({exitCode: 11})
+  expect(await home.run(CacheInit)).toMatchObject({exitCode: 11})
   expect(await home.run(Scale, 'echo@1.0.0', '--count', '2')).toMatchObject({exitCode: 11})
   expect(await home.run(Stop, 'echo@1.0.0', '--context', 'test')).toMatchObject({exitCode: 11})
 })

@@ -58,7 +58,6 @@ export default class CacheInit extends LatticeCommand<InitResult> {
       multiple: true,
       multipleNonGreedy: true,
       options: ['lose-revisions'],
-      default: [],
       summary: 'Allow one thing that is refused otherwise; "lose-revisions": keep fewer than there are.',
     }),
     confirm: confirmFlag,
@@ -81,7 +80,7 @@ export default class CacheInit extends LatticeCommand<InitResult> {
       placementTags: flags['placement-tags'],
       maxBytes: flags['max-bytes'],
       mirrorOf: flags['mirror-of'],
-      allowLoss: flags.allow.includes('lose-revisions'),
+      allowLoss: flags.allow?.includes('lose-revisions'),
       dryRun: flags['dry-run'],
     })
 

@@ -30,7 +30,6 @@ export default class CacheMigrate extends LatticeCommand<MigrateResult> {
       multiple: true,
       multipleNonGreedy: true,
       options: ['lose-records'],
-      default: [],
       summary: 'Allow one thing that is refused otherwise; "lose-records": delete what cannot be read.',
     }),
     confirm: confirmFlag,
@@ -45,7 +44,7 @@ export default class CacheMigrate extends LatticeCommand<MigrateResult> {
       hosts: async () => (await lattice.control()).hosts(),
       backup: flags.backup,
       keepStream: flags['keep-stream'],
-      allowLoss: flags.allow.includes('lose-records'),
+      allowLoss: flags.allow?.includes('lose-records'),
       dryRun: flags['dry-run'],
       clock: this.clock,
     })

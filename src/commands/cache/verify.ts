@@ -25,7 +25,6 @@ export default class CacheVerify extends LatticeCommand<AuditReport> {
     ignore: ruleFlag({
       multiple: true,
       multipleNonGreedy: true,
-      default: [],
       summary: 'Leave these findings out; repeatable.',
     }),
     'exit-code': Flags.boolean({default: false, summary: 'Exit with 20 when something was found.'}),

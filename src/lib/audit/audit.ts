@@ -15,7 +15,7 @@ import {findDangling} from './references.js'
 export interface AuditOptions {
   /** Only findings about records of this kind. */
   readonly kind?: RecordKind | undefined
-  readonly ignore?: readonly Rule[]
+  readonly ignore?: readonly Rule[] | undefined
   /** A line to paste that acts on this lattice. */
   readonly line: (words: readonly string[]) => string
 }
