@@ -4,6 +4,7 @@ import {ConnectionError} from '../errors.js'
 import {WebsocketError, withoutUserInfo} from './addresses.js'
 import {authenticator} from './creds.js'
 import {rememberFarewell} from './farewell.js'
+import {growingDelay} from './growing-delay.js'
 import {openFirst} from './open-first.js'
 import {openTarget, type Plan} from './open-target.js'
 import {isTooOld, ServerTooOldError} from './server-version.js'
@@ -70,7 +71,9 @@ async function planOf(
       name,
       reconnectJitter: 50,
       reconnectJitterTLS: 50,
-      ...(reconnect === 'forever' ? serviceOptions : commandOptions),
+      ...(reconnect === 'forever'
+        ? {...serviceOptions, reconnectDelayHandler: growingDelay(() => performance.now())}
+        : commandOptions),
       ...(relay === undefined ? {} : {ignoreClusterUpdates: true}),
       ...(spec.inboxPrefix === undefined ? {} : {inboxPrefix: spec.inboxPrefix}),
     },
@@ -94,7 +97,6 @@ const commandOptions = {maxReconnectAttempts: 10, reconnectTimeWait: 100} as con
  */
 const serviceOptions = {
   maxReconnectAttempts: -1,
-  reconnectTimeWait: 250,
   pingInterval: 10_000,
   ignoreAuthErrorAbort: true,
   noAsyncTraces: true,
