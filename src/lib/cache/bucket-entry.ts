@@ -27,6 +27,6 @@ export interface WatchOptions {
    * what was yielded is what stood there two seconds ago.
    */
   readonly report?: (state: 'current' | 'stale') => void
-  /** How often the bucket's leader is asked how far it goes; default 500. What is `stale` shows after twice that and 0.8 s. */
+  /** How often the bucket's leader is asked how far it goes; default 500. What is stale shows after twice that and 0.6 s. */
   readonly checkMs?: number
 }

@@ -36,7 +36,7 @@ export async function* watchBucket(
   source: WatchSource,
   {signal, key, prefix = '', checkMs = 500, report = () => undefined}: WatchOptions,
 ): AsyncGenerator<BucketEntry> {
-  using freshness = new Freshness(2 * checkMs + 800, report)
+  using freshness = new Freshness(2 * checkMs + 600, report)
   const watch: Watch = {source, filter: key ?? `${prefix}>`, checkMs, freshness, known: new KnownKeys(), signal}
   let answers = 0
   let misses = 0

@@ -1,6 +1,6 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
-import {Bucket} from '../../../src/lib/cache/bucket.js'
+import {Bucket, ensureBucket} from '../../../src/lib/cache/bucket.js'
 import {SystemClient} from '../../../src/lib/nats/system.js'
 import {actorEntity} from '../../../src/lib/rpc/address.js'
 import {invoke} from '../../../src/lib/rpc/caller.js'
@@ -9,6 +9,7 @@ import {createTestOperator, freePort, type OperatorServer, type TestOperator} fr
 import {echoModule} from '../../support/story.js'
 import {startTopology, type Topology} from '../../support/topology.js'
 import {until} from '../../support/until.js'
+import {startWatching} from '../../support/watching.js'
 
 const httpRequest = JSON.stringify({method: 'GET', path: '/', queryString: '', header: {}, body: ''})
 const call = ['call', 'echo@1.0.0', 'HttpServer.HandleRequest', httpRequest]
@@ -70,6 +71,19 @@ describe('with JetStream domains', () => {
     await ok('cache', 'put', 'key', 'owner', '"changed from below"', '--context', 'leaf-of-hub')
     await ok('cache', 'put', 'key', 'owner', '"changed from above"', '--context', 'hub-of-leaf')
     expect(await Promise.all(['hub', 'leaf'].map(owner))).toEqual(['changed from below', 'changed from above'])
+  })
+
+  test('a watch comes whole through a leaf node, and goes on', async () => {
+    const bucket = await ensureBucket(await world.connect('hub'), 'WATCHED', {})
+    const value = 'x'.repeat(1000)
+    await Promise.all(Array.from({length: 3000}, (_, index) => bucket.put(`k${index}`, Buffer.from(value))))
+    const below = Bucket.at(await world.connect('leaf'), 'WATCHED', {jsDomain: 'hub'})
+    await using watching = startWatching(below)
+    await until(() => watching.reports.at(-1) === 'current', 15_000)
+    expect(watching.state.size).toBe(3000)
+    await Promise.all(Array.from({length: 3000}, (_, index) => bucket.put(`k${index}`, Buffer.from('changed'))))
+    await until(() => [...watching.state.values()].every((word) => word === 'changed'), 15_000)
+    expect(watching.seen).toHaveLength(6000)
   })
 
   test('a long list comes whole through a leaf node', async () => {
