@@ -138,6 +138,7 @@ const plannedRoute = z.strictObject({
   ...routeCommon,
   dryRun: z.literal(true),
   state: z.literal('planned'),
+  revision: count,
   mapping: z.strictObject({source: text, destinations}),
   record: z.looseObject({legs}),
 })
