@@ -1,15 +1,24 @@
 import type {Msg} from '@nats-io/transport-node'
 
-/** Where a delivered message stands in its stream and in its delivery. */
-export interface Position {
-  readonly revision: number
-  /** Counts the messages of one consumer. */
-  readonly sequence: number
-  /** Milliseconds since the epoch. */
-  readonly createdMs: number
-  /** How many are still to come. */
-  readonly pending: number
+/**
+ * What the client keeps of a message. Its interface gives texts and copies, and to make those takes longer than all else
+ * that reading a bucket does; where it no longer has these fields, the interface is used.
+ */
+interface KeptByClient {
+  readonly _msg?: {
+    readonly subject?: Uint8Array
+    readonly reply?: Uint8Array
+    /** Bytes of the header, which stand before the value; negative without one. */
+    readonly hdr?: number
+  }
+  readonly _rdata?: Uint8Array
 }
+
+const dot = 0x2e
+const expectation = Buffer.from('NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: ')
+/** Of a revision, with the line ends; one more and the shortest header of a marker would fit. */
+const mostDigits = 18
+const ackPrefix = Buffer.from('$JS.ACK.')
 
 /**
  * One message of a bucket as it came from the wire; what is not asked for is not decoded. It is good only for as long as
@@ -17,14 +26,21 @@ export interface Position {
  */
 export class BucketMessage {
   readonly #prefix: number
-  #msg: Msg | undefined
+  #msg!: Msg
+  #subject: Uint8Array = new Uint8Array()
   #tokens = 0
   #view: Buffer = Buffer.alloc(0)
   #start = 0
   #end = 0
+  /** Where the header begins; undefined when only the client knows. */
+  #header: number | undefined
+  /** Where it stands in the stream. */
   revision = 0
+  /** Counts the messages of one consumer. */
   sequence = 0
+  /** How many are still to come. */
   pending = 0
+  /** Milliseconds since 1970. */
   createdMs = 0
 
   /** For messages of a bucket of that name. */
@@ -33,7 +49,7 @@ export class BucketMessage {
   }
 
   get key(): string {
-    return this.#msg!.subject.slice(this.#prefix)
+    return this.#msg.subject.slice(this.#prefix)
   }
 
   get size(): number {
@@ -42,7 +58,7 @@ export class BucketMessage {
 
   /** Bytes of the value as it is stored, also where values are left out. */
   get storedSize(): number {
-    return this.size > 0 ? this.size : Number(this.#msg!.headers?.get('Nats-Msg-Size') ?? 0)
+    return this.size > 0 ? this.size : Number(this.#msg.headers?.get('Nats-Msg-Size') ?? 0)
   }
 
   /** A copy of the value. */
@@ -55,50 +71,82 @@ export class BucketMessage {
     return this.#view.toString(encoding, this.#start, this.#end)
   }
 
-  /** The value's byte at a place; undefined behind its end. */
-  byteAt(index: number): number | undefined {
-    return this.#start + index < this.#end ? this.#view[this.#start + index] : undefined
+  /** Copies the value, and returns where it ends. */
+  copyValue(target: Buffer, at: number): number {
+    return at + this.#view.copy(target, at, this.#start, this.#end)
+  }
+
+  /** Copies the key, and returns where it ends; negative for a key with other characters than keys may have. */
+  copyKey(target: Buffer, at: number): number {
+    const subject = this.#subject
+    let end = at
+    for (let index = this.#prefix; index < subject.length; index++) {
+      const byte = subject[index]!
+      if (keyBytes[byte] !== 1) return -1
+      target[end++] = byte
+    }
+    return end
+  }
+
+  /** The first byte of the key. */
+  get keyByte(): number {
+    return this.#subject[this.#prefix] ?? 0
+  }
+
+  /** Bytes of the key. */
+  get keySize(): number {
+    return this.#subject.length - this.#prefix
   }
 
   /** True when the message says that its key is gone: deleted, purged or expired. */
   get marker(): boolean {
-    const msg = this.#msg!
-    // The client knows the length, but its interface does not show it; and it keeps the header right before the value.
-    // To let it decode the header takes longer than all else together.
-    const whole = (msg as {size?: () => number}).size?.() ?? Infinity
-    const length = whole - msg.subject.length - msg.reply!.length - this.size
-    if (length <= 0) return false
-    const start = this.#start - length
-    const head = start < 0 ? '' : this.#view.toString('latin1', start, this.#start)
+    if (this.#header === this.#start || this.#hasOnlyExpectation()) return false
+    const head = this.#header === undefined ? '' : this.#view.toString('latin1', this.#header, this.#start)
     if (head.startsWith('NATS/1.0')) return saysGone(head)
-    const operation = msg.headers?.get('KV-Operation')
-    return operation === 'DEL' || operation === 'PURGE' || Boolean(msg.headers?.get('Nats-Marker-Reason'))
+    const operation = this.#msg.headers?.get('KV-Operation')
+    return operation === 'DEL' || operation === 'PURGE' || Boolean(this.#msg.headers?.get('Nats-Marker-Reason'))
+  }
+
+  /** True for the header of most records: the revision that was expected, and no room for anything else. */
+  #hasOnlyExpectation(): boolean {
+    const header = this.#header
+    if (header === undefined || this.#start - header > expectation.length + mostDigits) return false
+    for (let index = 0; index < expectation.length; index++) {
+      if (this.#view[header + index] !== expectation[index]) return false
+    }
+    return true
   }
 
   /** Takes the next message; false when its reply subject is none of a consumer's. */
   read(msg: Msg): boolean {
     this.#msg = msg
-    const {data} = msg
+    const {_msg: kept, _rdata: all} = msg as KeptByClient
+    const reply = kept?.reply ?? Buffer.from(msg.reply ?? '', 'latin1')
+    // Flow control and heartbeats come on the same way.
+    if (reply[4] !== ackPrefix[4] || !this.#readPosition(reply)) return false
+    this.#subject = kept?.subject ?? Buffer.from(msg.subject, 'utf8')
+    const known = all !== undefined && kept?.hdr !== undefined
+    const data = known ? all : msg.data
     // One view for all values of a chunk from the socket: to make a buffer of each costs more than to decode it.
     if (this.#view.buffer !== data.buffer) this.#view = Buffer.from(data.buffer, 0, data.buffer.byteLength)
-    this.#start = data.byteOffset
+    this.#header = known ? data.byteOffset : undefined
+    this.#start = data.byteOffset + (known ? Math.max(0, kept.hdr) : 0)
     this.#end = data.byteOffset + data.byteLength
-    const {reply = ''} = msg
-    return reply.startsWith('$JS.ACK.') && this.#readPosition(reply)
+    return true
   }
 
   /**
    * Reads `$JS.ACK.<stream>.<consumer>.<delivered>.<revision>.<sequence>.<ns>.<pending>`; newer servers may add a
    * domain and account hash before the stream and a token at the end.
    */
-  #readPosition(reply: string): boolean {
-    this.#tokens ||= reply.split('.').length
+  #readPosition(reply: Uint8Array): boolean {
+    this.#tokens ||= countTokens(reply)
     if (this.#tokens < 9) return false
-    const end = this.#tokens >= 12 ? reply.lastIndexOf('.') : reply.length
-    const pending = reply.lastIndexOf('.', end - 1)
-    const time = reply.lastIndexOf('.', pending - 1)
-    const sequence = reply.lastIndexOf('.', time - 1)
-    const revision = reply.lastIndexOf('.', sequence - 1)
+    const end = this.#tokens >= 12 ? dotBefore(reply, reply.length) : reply.length
+    const pending = dotBefore(reply, end)
+    const time = dotBefore(reply, pending)
+    const sequence = dotBefore(reply, time)
+    const revision = dotBefore(reply, sequence)
     this.pending = digits(reply, pending + 1, end)
     // Nanoseconds, and the last six digits make no millisecond.
     this.createdMs = digits(reply, time + 1, Math.max(time + 1, pending - 6))
@@ -108,14 +156,31 @@ export class BucketMessage {
   }
 }
 
+/** Bytes that a key may have: those that JSON and YAML need not escape. */
+const keyBytes = Uint8Array.from({length: 256}, (_, code) =>
+  /[-/_=.A-Za-z0-9]/.test(String.fromCharCode(code)) ? 1 : 0,
+)
+
+/** Of the reply subject of a consumer's message; one of anything else. */
+function countTokens(reply: Uint8Array): number {
+  if (Buffer.compare(reply.subarray(0, ackPrefix.length), ackPrefix) !== 0) return 1
+  return reply.reduce((count, byte) => (byte === dot ? count + 1 : count), 1)
+}
+
 /** True for headers of a message that says the key is gone: deleted, purged or expired. */
 function saysGone(head: string): boolean {
   if (!head.includes('KV-Operation') && !head.includes('Nats-Marker-Reason')) return false
   return /^(KV-Operation: *(DEL|PURGE)|Nats-Marker-Reason: *\S+) *$/m.test(head.replaceAll('\r', ''))
 }
 
-function digits(text: string, start: number, end: number): number {
+function dotBefore(text: Uint8Array, end: number): number {
+  let index = end - 1
+  while (index >= 0 && text[index] !== dot) index--
+  return index
+}
+
+function digits(text: Uint8Array, start: number, end: number): number {
   let value = 0
-  for (let index = start; index < end; index++) value = value * 10 + text.charCodeAt(index) - 48
+  for (let index = start; index < end; index++) value = value * 10 + text[index]! - 48
   return value
 }

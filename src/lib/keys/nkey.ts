@@ -87,10 +87,30 @@ function publicKeyObject(publicKey: string): KeyObject | undefined {
   return key
 }
 
+/** Checked without making anything of it, because an import asks for every record: 56 digits are 33 bytes and their checksum. */
 function publicKind(text: string): KeyKind | undefined {
   if (text.length !== 56) return undefined
-  const bytes = decode(text)
-  return bytes?.length === 33 ? kindOf(bytes[0]!) : undefined
+  let [bits, value, count, prefix, crc, checksum] = [0, 0, 0, 0, 0, 0]
+  for (let index = 0; index < 56; index++) {
+    const digit = digitOf(text.charCodeAt(index))
+    if (digit < 0) return undefined
+    value = ((value << 5) | digit) & 0xfff
+    bits += 5
+    if (bits < 8) continue
+    bits -= 8
+    const byte = (value >> bits) & 0xff
+    if (count === 0) prefix = byte
+    if (count < 33) crc = crcStep(crc, byte)
+    else checksum |= byte << (8 * (count - 33))
+    count++
+  }
+  return crc === checksum ? kindOf(prefix) : undefined
+}
+
+/** Of A to Z and 2 to 7; negative for anything else. */
+function digitOf(code: number): number {
+  if (code >= 65 && code <= 90) return code - 65
+  return code >= 50 && code <= 55 ? code - 24 : -1
 }
 
 function kindOf(prefix: number): KeyKind | undefined {
@@ -151,9 +171,13 @@ function decode(text: string): Buffer | undefined {
 /** CRC-16/XMODEM, as nkeys use it. */
 function crc16(bytes: Uint8Array): number {
   let crc = 0
-  for (const byte of bytes) {
-    crc ^= byte << 8
-    for (let bit = 0; bit < 8; bit++) crc = (crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1) & 0xffff
-  }
+  for (const byte of bytes) crc = crcStep(crc, byte)
   return crc
+}
+
+/** Eight steps of dividing by x^16 + x^12 + x^5 + 1 at once. */
+function crcStep(crc: number, byte: number): number {
+  let mixed = (crc >> 8) ^ byte
+  mixed ^= mixed >> 4
+  return ((crc << 8) ^ (mixed << 12) ^ (mixed << 5) ^ mixed) & 0xffff
 }

@@ -5,7 +5,8 @@ import type {BucketMessage} from '../cache/message.js'
 import {readStream, streamState, type StreamState} from '../cache/read-stream.js'
 import {recordKinds, type RecordKind} from '../records/registry.js'
 import {formatNumber, jsonLines, type EntryHead, type ExportFormat, type ExportHeader, type Notation} from './format.js'
-import {fileTarget, Output, stdoutTarget} from './output.js'
+import {JsonWriter} from './json-writer.js'
+import {fileTarget, Output, printableJson, ReaderGoneError, stdoutTarget} from './output.js'
 import {rawValue, readValue, redactValue} from './value.js'
 
 export interface ExportOptions {
@@ -44,6 +45,7 @@ export interface ExportResult {
   readonly redacted: boolean
   readonly records: number
   readonly bytes: number
+  /** Of all but the last line; empty when whoever read stdout went away before the end. */
   readonly sha256: string
   readonly buckets: ExportHeader['buckets']
 }
@@ -58,11 +60,11 @@ interface Source {
  * say around them. A file is there as a whole or not at all.
  */
 export async function exportRecords(cache: LatticeCache, options: ExportOptions): Promise<ExportResult> {
-  const {file, redact, printable} = options
+  const {file, printable} = options
   const target = file === undefined ? stdoutTarget() : await fileTarget(file)
-  const output = new Output(target, {printable: printable && file === undefined})
+  const output = new Output(target)
   try {
-    return await writeExport(cache, output, {...options, redact})
+    return await writeExport(cache, output, {...options, printable: printable && file === undefined})
   } catch (error) {
     await output.abandon()
     throw error
@@ -75,19 +77,11 @@ async function writeExport(cache: LatticeCache, output: Output, options: ExportO
   const sources = await findSources(cache, kinds)
   const buckets = sources.map(({bucket, state: {created, lastRevision}}) => ({bucket, created, revision: lastRevision}))
   const where = {lattice: cache.lattice, ...(cache.context === undefined ? {} : {context: cache.context})}
-  const header: ExportHeader = {
-    format: formatNumber,
-    ...where,
-    created: new Date(options.now).toISOString(),
-    kinds,
-    ...(options.redact ? {redacted: true} : {}),
-    buckets,
-  }
-  output.add(notation.header(header))
+  const created = new Date(options.now).toISOString()
+  const redacted = options.redact ? {redacted: true as const} : {}
+  output.add(notation.header({format: formatNumber, ...where, created, kinds, ...redacted, buckets}))
   const writer = new EntryWriter(cache.lattice, {kinds: new Set(kinds), notation, output, options})
-  for (const {bucket} of sources) await writer.writeBucket(cache, bucket)
-  const sha256 = await output.finish((digest) => notation.trailer({count: writer.count, sha256: digest}))
-  return {
+  const result = (sha256: string): ExportResult => ({
     ...where,
     format: options.format,
     kinds,
@@ -96,6 +90,14 @@ async function writeExport(cache: LatticeCache, output: Output, options: ExportO
     bytes: output.bytes,
     sha256,
     buckets,
+  })
+  try {
+    for (const {bucket} of sources) await writer.writeBucket(cache, bucket)
+    return result(await output.finish((sha256) => notation.trailer({count: writer.count, sha256})))
+  } catch (error) {
+    // `lattice cache export | head` has what it wanted.
+    if (error instanceof ReaderGoneError) return result('')
+    throw error
   }
 }
 
@@ -143,14 +145,20 @@ class EntryWriter {
   readonly #lattice: string
   readonly #data: string
   readonly #settings: WriterOptions
+  /** For what needs no text in between. */
+  readonly #lines: JsonWriter | undefined
   #read = 0
   #total = 0
   count = 0
 
   constructor(lattice: string, settings: WriterOptions) {
+    const {output, options} = settings
+    const {format, sort, redact, printable} = options
     this.#lattice = lattice
     this.#data = bucketNames(lattice).data
     this.#settings = settings
+    const plain = format === 'jsonl' && sort === undefined && !redact && !printable
+    this.#lines = plain ? new JsonWriter(output, options) : undefined
   }
 
   async writeBucket(cache: LatticeCache, bucket: string): Promise<void> {
@@ -163,37 +171,48 @@ class EntryWriter {
         this.#total += total
       },
       take: (message) => {
-        this.#read++
-        if ((this.#read & 1023) === 0) options.report({done: this.#read, total: this.#total})
-        const text = this.#entryOf(message, bucket)
-        if (text === undefined) sorted?.delete(message.key)
-        else if (sorted === undefined) this.#write(text)
-        else sorted.set(message.key, text)
+        if ((++this.#read & 1023) === 0) options.report({done: this.#read, total: this.#total})
+        if (message.marker) sorted?.delete(message.key)
+        else this.#take(message, {bucket, sorted})
       },
     })
-    for (const [, text] of [...(sorted ?? [])].sort(([a], [b]) => (a < b ? -1 : 1))) this.#write(text)
+    for (const [, text] of [...(sorted ?? [])].sort(([a], [b]) => (a < b ? -1 : 1))) this.#add(text)
     options.report({done: this.#read, total: this.#total})
   }
 
-  #write(text: string): void {
-    this.count++
-    this.#settings.output.add(text)
+  #take(
+    message: BucketMessage,
+    {bucket, sorted}: {readonly bucket: string; readonly sorted: Map<string, string> | undefined},
+  ): void {
+    const {kinds, notation, options} = this.#settings
+    // Most raw keys are told by their first letter.
+    const rawKey = bucket === this.#data && !isTypedStart(message.keyByte)
+    if (rawKey && !kinds.has('key')) return
+    if (rawKey && this.#lines?.writeRawKey(message) === true) {
+      this.count++
+      return
+    }
+    const head = rawKey ? rawHead(message) : this.#headOf(message, bucket)
+    if (!kinds.has(head.kind)) return
+    if (this.#lines !== undefined) {
+      this.count++
+      this.#lines.write(message, head)
+      return
+    }
+    const value = options.raw ? rawValue(message) : readValue(message)
+    const text = notation.entry(head, options.redact ? redactValue(head, value) : value)
+    if (sorted === undefined) this.#add(text)
+    else sorted.set(head.key, text)
   }
 
-  /** Undefined for what is gone or was not asked for. */
-  #entryOf(message: BucketMessage, bucket: string): string | undefined {
-    if (message.marker) return undefined
-    const head = this.#headOf(message, bucket)
-    const {kinds, notation, options} = this.#settings
-    if (!kinds.has(head.kind)) return undefined
-    const value = options.raw ? rawValue(message) : readValue(message)
-    return notation.entry(head, options.redact ? redactValue(head, value) : value)
+  #add(text: string): void {
+    const {output, options} = this.#settings
+    this.count++
+    output.add(options.printable && options.format === 'jsonl' ? printableJson(text) : text)
   }
 
   #headOf(message: BucketMessage, bucket: string): EntryHead {
     const {key, revision, createdMs} = message
-    // Most raw keys are told by their first letter.
-    if (bucket === this.#data && !/^[CLR]/.test(key)) return {kind: 'key', key, revision, createdMs}
     const address = addressAt({bucket, key}, this.#lattice)
     const name = addressName(address)
     return {
@@ -205,4 +224,13 @@ class EntryWriter {
       createdMs,
     }
   }
+}
+
+function rawHead({key, revision, createdMs}: BucketMessage): EntryHead {
+  return {kind: 'key', key, revision, createdMs}
+}
+
+/** The first letter of CLAIMS_, COMPONENT_, LINKDEF_ and REFMAP_. */
+function isTypedStart(byte: number): boolean {
+  return byte === 0x43 || byte === 0x4c || byte === 0x52
 }

@@ -65,15 +65,20 @@ export interface Notation {
 /** One JSON document a line; a JSON value stands in it byte for byte. */
 export const jsonLines: Notation = {
   header: (header) => `${JSON.stringify({export: header})}\n`,
-  entry: ({kind, name, bucket, key, revision, createdMs}, {field, text}) => {
-    const more = `${name === undefined ? '' : `"name":${JSON.stringify(name)},`}${
-      bucket === undefined ? '' : `"bucket":"${bucket}",`
-    }`
+  entry: (head, {field, text}) => {
     const value = field === 'value' ? text : field === 'base64' ? `"${text}"` : JSON.stringify(text)
-    const head = `{"kind":"${kind}",${more}"key":${JSON.stringify(key)},"revision":${revision}`
-    return `${head},"created":"${formatTime(createdMs)}","${field}":${value}}\n`
+    return `${lineHead(head)}"${field}":${value}}\n`
   },
   trailer: (trailer) => `${JSON.stringify({end: trailer})}\n`,
+}
+
+/** A line up to its value. */
+export function lineHead({kind, name, bucket, key, revision, createdMs}: EntryHead): string {
+  const more = `${name === undefined ? '' : `"name":${JSON.stringify(name)},`}${
+    bucket === undefined ? '' : `"bucket":"${bucket}",`
+  }`
+  const place = `{"kind":"${kind}",${more}"key":${JSON.stringify(key)},"revision":${revision}`
+  return `${place},"created":"${formatTime(createdMs)}",`
 }
 
 let lastSecond = -1

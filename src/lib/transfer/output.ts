@@ -14,29 +14,51 @@ export interface Target {
   abandon: () => Promise<void>
 }
 
-const chunkLength = 1 << 16
+const chunkLength = 1 << 18
+const bufferLength = chunkLength + (1 << 14)
 const mostQueued = 4 << 20
 
-/** Text that is gathered into chunks, counted, hashed and written behind the back of whoever adds it. */
+/**
+ * Bytes that are gathered into chunks, counted, hashed and written behind the back of whoever adds them. What went wrong
+ * with earlier ones is thrown by later calls.
+ */
 export class Output {
   readonly #target: Target
-  readonly #printable: boolean
   readonly #hash: Hash = createHash('sha256')
-  #text = ''
+  readonly #free: Buffer[] = []
+  #buffer: Buffer = Buffer.allocUnsafeSlow(bufferLength)
+  #at = 0
   #queue: Promise<void> = Promise.resolve()
   #queued = 0
   #failure: unknown
   bytes = 0
 
-  constructor(target: Target, {printable = false}: {readonly printable?: boolean} = {}) {
+  constructor(target: Target) {
     this.#target = target
-    this.#printable = printable
   }
 
-  /** Throws what went wrong with earlier text. */
   add(text: string): void {
-    this.#text += text
-    if (this.#text.length >= chunkLength) this.#flush()
+    // UTF-8 has at most three bytes for each unit of a text.
+    const buffer = this.reserve(text.length * 3)
+    this.advance(buffer.write(text, this.#at, 'utf8'))
+  }
+
+  /** A buffer with room for so many bytes at `position`; `advance` says how many there are. */
+  reserve(bytes: number): Buffer {
+    if (this.#at + bytes > this.#buffer.length) {
+      this.#flush()
+      if (bytes > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(bytes)
+    }
+    return this.#buffer
+  }
+
+  get position(): number {
+    return this.#at
+  }
+
+  advance(bytes: number): void {
+    this.#at += bytes
+    if (this.#at >= chunkLength) this.#flush()
   }
 
   /** Resolves when the target is not too far behind. */
@@ -48,7 +70,7 @@ export class Output {
   async finish(lastLine: (sha256: string) => string): Promise<string> {
     this.#flush()
     const sha256 = this.#hash.copy().digest('hex')
-    this.#text = lastLine(sha256)
+    this.add(lastLine(sha256))
     this.#flush()
     await this.#queue
     this.#throwFailure()
@@ -63,21 +85,25 @@ export class Output {
 
   #flush(): void {
     this.#throwFailure()
-    const bytes = Buffer.from(this.#printable ? printableJson(this.#text) : this.#text, 'utf8')
-    this.#text = ''
+    if (this.#at === 0) return
+    const buffer = this.#buffer
+    const bytes = buffer.subarray(0, this.#at)
+    this.#buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(bufferLength)
+    this.#at = 0
     this.#hash.update(bytes)
     this.bytes += bytes.length
     this.#queued += bytes.length
-    this.#queue = this.#queue.then(() => this.#write(bytes))
+    this.#queue = this.#queue.then(() => this.#write(bytes, buffer))
   }
 
-  async #write(bytes: Buffer): Promise<void> {
+  async #write(bytes: Buffer, buffer: Buffer): Promise<void> {
     try {
       if (this.#failure === undefined) await this.#target.write(bytes)
     } catch (error) {
       this.#failure = error
     }
     this.#queued -= bytes.length
+    if (buffer.length === bufferLength) this.#free.push(buffer)
   }
 
   #throwFailure(): void {
@@ -86,7 +112,7 @@ export class Output {
 }
 
 /** JSON lines without characters that a terminal would obey; they parse to the same values. */
-function printableJson(text: string): string {
+export function printableJson(text: string): string {
   return text.replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
     character
       .split('')
@@ -121,9 +147,11 @@ export async function fileTarget(path: string): Promise<Target> {
     const handle = await open(temporary, 'wx', 0o600)
     return {
       write: async (bytes) => {
-        await handle.writeFile(bytes).catch((cause: unknown) => {
+        try {
+          for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten
+        } catch (cause) {
           throw failed(cause)
-        })
+        }
       },
       finish: async () => {
         await handle.sync()

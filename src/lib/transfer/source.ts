@@ -109,11 +109,12 @@ async function examine(handle: FileHandle, size: number): Promise<Examined> {
   if (found === undefined) return {problem: 'incomplete'}
   const end = size - tail.length + found.start
   const hash = createHash('sha256')
-  let position = 0
-  for await (const chunk of readChunks(handle, true)) {
-    hash.update(position + chunk.length > end ? chunk.subarray(0, Math.max(0, end - position)) : chunk)
-    position += chunk.length
-    if (position >= end) break
+  const buffer = Buffer.allocUnsafeSlow(chunkLength)
+  for (let position = 0; position < end; ) {
+    const {bytesRead} = await handle.read(buffer, 0, Math.min(chunkLength, end - position), position)
+    if (bytesRead === 0) break
+    hash.update(buffer.subarray(0, bytesRead))
+    position += bytesRead
   }
   const same = hash.digest('hex') === found.sha256
   return {records: found.records, ...(same ? {} : {problem: 'altered'})}
