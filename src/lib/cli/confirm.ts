@@ -5,6 +5,7 @@ import * as Flags from '@oclif/core/flags'
 import {shellWord} from '../entity/require.js'
 import {InterruptedError, UsageError} from '../errors.js'
 import {clean} from '../output/text.js'
+import {endOfInput} from './end-of-input.js'
 
 /** The answer of a script to the question that a protected context asks. */
 export const confirmFlag = Flags.string({
@@ -73,20 +74,12 @@ class WrongNameError extends UsageError {
   }
 }
 
-/** The prompt library never settles when its input ends or at Ctrl-D. */
 async function ask(message: string, {input, output}: Terminal): Promise<string> {
   const {input: prompt} = await import('@inquirer/prompts')
-  const ended = new AbortController()
-  const onEnd = (): void => ended.abort()
-  const onKey = (_text: unknown, key: {readonly ctrl?: boolean; readonly name?: string} | undefined): void => {
-    if (key?.ctrl === true && key.name === 'd') ended.abort()
-  }
-  input.once('end', onEnd).on('keypress', onKey)
+  using end = endOfInput(input)
   try {
-    return (await prompt({message}, {input, output, signal: ended.signal})).trim()
+    return (await prompt({message}, {input, output, signal: end.signal})).trim()
   } catch (cause) {
     throw new InterruptedError('Nothing was confirmed, so nothing was done.', {cause})
-  } finally {
-    input.off('end', onEnd).off('keypress', onKey)
   }
 }

@@ -59,7 +59,7 @@ async function runEditor(command: string, file: string, signal: AbortSignal): Pr
   refuseAborted(signal)
   // What it writes is no result of ours.
   const stdout = process.stdout.isTTY ? 'inherit' : 2
-  const child = spawn('sh', ['-c', `${command} "$@"`, command, file], {stdio: ['inherit', stdout, 'inherit']})
+  const child = spawn('sh', ['-c', shellLine(command), command, file], {stdio: ['inherit', stdout, 'inherit']})
   let timer: NodeJS.Timeout | undefined
   const end = (): void => {
     child.kill('SIGTERM')
@@ -76,6 +76,12 @@ async function runEditor(command: string, file: string, signal: AbortSignal): Pr
     clearTimeout(timer)
     signal.removeEventListener('abort', end)
   }
+}
+
+/** A shell that waits would end at a Ctrl-C that its editor lives through, so it becomes the editor where it can. */
+function shellLine(command: string): string {
+  const simple = !/^\s*\w+=|[;&|<>()`\n]/.test(command)
+  return `${simple ? 'exec ' : ''}${command} "$@"`
 }
 
 function refuseAborted({aborted, reason}: AbortSignal): void {
