@@ -442,6 +442,25 @@ const migration = z.strictObject({
     .min(1),
 })
 
+const stored = z.strictObject({revision: count, created: time, format: text, value: z.unknown()})
+const written = z.strictObject({
+  lattice: text,
+  context: text,
+  kind: z.literal('key'),
+  name: text,
+  bucket: text,
+  key: text,
+  operation: z.enum(['put', 'del']),
+  changed: yes,
+  allowed: z.array(z.enum(['overwrite', 'no-validate', 'in-use'])),
+  revision: count,
+  restored: count,
+  format: text,
+  value: z.unknown(),
+  previous: stored,
+  undo: text,
+})
+
 let story: Story
 
 beforeAll(async () => {
@@ -503,6 +522,25 @@ test.each([
   [['context', 'ls'], z.strictObject({contexts: z.array(context).length(2)})],
 ])('%j --json has the keys that scripts know', async (words, shape) => {
   expect(shape.safeParse(await story.cli.ok(...words)).error?.issues).toBeUndefined()
+})
+
+test('what writes a record has the keys that scripts know', async () => {
+  const created = written.omit({allowed: true, restored: true, previous: true})
+  const {revision} = created.parse(await story.cli.ok('cache', 'put', 'key', 'written', '1'))
+  const overwrite = ['cache', 'put', 'key', 'written', '2', '--allow', 'overwrite', '--no-validate']
+  expect(written.omit({restored: true}).parse(await story.cli.ok(...overwrite)).allowed).toHaveLength(2)
+  const planned = written.omit({allowed: true, revision: true, undo: true}).extend({dryRun: z.literal(true)})
+  planned.parse(await story.cli.ok('cache', 'revert', 'key', 'written', '--to', `${revision}`, '--dry-run'))
+  const conflict = await story.cli.fails(5, 'cache', 'put', 'key', 'written', '3', '--revision', `${revision}`)
+  const change = z.strictObject({path: z.array(z.union([text, count])), before: z.unknown(), after: z.unknown()})
+  z.strictObject({key: text, expected: count, current: count, diff: z.array(change).min(1)}).parse(conflict.details)
+  const edit = `EDITOR='sed -i s/2/4/' lattice cache edit key written --json`
+  written.omit({allowed: true, restored: true}).parse((await story.cli.paste(edit)).json())
+  const gone = written.omit({restored: true, format: true, value: true})
+  gone.parse(await story.cli.ok('cache', 'del', 'key', 'written', '--allow', 'in-use'))
+  const used = await story.cli.fails(9, 'cache', 'del', 'claims', 'echo@1.0.0')
+  const use = z.strictObject({by: z.enum(['instance', 'link', 'ref', 'route', 'component', 'unknown']), text})
+  z.strictObject({kind: text, name: text, uses: z.array(use).min(2)}).parse(used.details)
 })
 
 test('without system credentials a route says that mappings are not visible, with the same keys', async () => {
