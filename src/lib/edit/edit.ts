@@ -56,22 +56,22 @@ export async function editRecord(cache: LatticeCache, {kind, key}: Target, optio
   )
   const edit = {cache, address, form, draft, options}
   options.report(`What you type is in ${draft.path} until it is written.`)
-  try {
-    const change = await editUntilDone(edit, {base: {revision: entry.revision, entry}})
-    if (change.changed && change.dryRun) options.report(`What you typed is kept in ${draft.path}`)
-    else await draft.remove()
-    return change
-  } catch (error) {
-    throw await keepWork(edit, error)
-  }
+  const change = await editUntilDone(edit, {base: {revision: entry.revision, entry}})
+  if (change.changed && change.dryRun) options.report(`What you typed is kept in ${draft.path}`)
+  else await draft.remove()
+  return change
 }
 
 async function editUntilDone(edit: Edit, first: Round): Promise<CacheChange> {
   let round = first
-  for (;;) {
-    const next = await editOnce(edit, round)
-    if ('operation' in next) return next
-    round = next
+  try {
+    for (;;) {
+      const next = await editOnce(edit, round)
+      if ('operation' in next) return next
+      round = next
+    }
+  } catch (error) {
+    throw await keepWork(edit, round.base, error)
   }
 }
 
@@ -161,7 +161,11 @@ async function offerMerge(
 }
 
 /** Removes the file when there is nothing in it to lose, and else says in the error where it is. */
-async function keepWork({cache, address, form, draft, options}: Edit, error: unknown): Promise<unknown> {
+async function keepWork(
+  {cache, address, form, draft, options}: Edit,
+  {revision}: Base,
+  error: unknown,
+): Promise<unknown> {
   if (!(await draft.holdsWork())) {
     await draft.remove()
     return error
@@ -172,7 +176,8 @@ async function keepWork({cache, address, form, draft, options}: Edit, error: unk
     return error
   }
   const yaml = form === 'yaml' && address.kind === 'key' ? ['--yaml'] : []
-  const again = cache.line(['cache', 'put', ...recordWords(address), '--file', draft.path, ...yaml])
+  const expected = revision === 0 ? ['--create'] : ['--revision', String(revision)]
+  const again = cache.line(['cache', 'put', ...recordWords(address), '--file', draft.path, ...yaml, ...expected])
   return Object.assign(error, {
     lines: [...error.lines, kept],
     details: {...error.details, kept: draft.path},

@@ -178,7 +178,7 @@ describe('what was typed and not written', () => {
     const kept = error.details['kept'] as string
     expect(await readFile(kept, 'utf8')).toContain('\nrev: 4\n')
     expect((await stat(kept)).mode & 0o777).toBe(0o600)
-    expect(error.suggestions.at(-1)).toContain(`lattice cache put claims ${key} --file ${kept} --lattice`)
+    expect(error.suggestions.at(-1)).toContain(`lattice cache put claims ${key} --file ${kept} --revision 1 --lattice`)
   })
 
   test('is kept when it is no YAML, and the line of the error is that of the file', async () => {
