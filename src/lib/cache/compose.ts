@@ -57,8 +57,7 @@ export function composeRecord(address: RecordAddress, {value, set, present}: Rec
   return encode(text)
 }
 
-/** Throws a UsageError when a record, in the form of its kind, is not one that hosts would take under this address. */
-export function checkFit(address: RecordAddress, kind: TypedKind, record: JsonRecord): void {
+function checkFit(address: RecordAddress, kind: TypedKind, record: JsonRecord): void {
   const problem = misplaced(address, record)
   if (problem !== undefined) throw new UsageError(`The record does not fit its key: ${problem}.`)
   checkName(address)

@@ -140,7 +140,7 @@ export class BucketMessage {
    * domain and account hash before the stream and a token at the end.
    */
   #readPosition(reply: Uint8Array): boolean {
-    this.#tokens ||= countTokens(reply)
+    if (this.#tokens < 9) this.#tokens = countTokens(reply)
     if (this.#tokens < 9) return false
     const end = this.#tokens >= 12 ? dotBefore(reply, reply.length) : reply.length
     const pending = dotBefore(reply, end)

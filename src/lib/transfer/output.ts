@@ -148,7 +148,7 @@ export async function fileTarget(path: string): Promise<Target> {
     return {
       write: async (bytes) => {
         try {
-          for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten
+          for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten
         } catch (cause) {
           throw failed(cause)
         }

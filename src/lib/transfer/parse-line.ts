@@ -121,7 +121,10 @@ function valueBytes(
   const name = text.startsWith(',"text":"', at) ? ',"text":"' : ',"base64":"'
   const from = at + name.length
   if (!text.startsWith(name, at) || text.indexOf('"', from) !== last - 1) return undefined
-  if (name === ',"base64":"') return decodeBase64(text.slice(from, last - 1))
+  if (name === ',"base64":"') {
+    const base64 = text.slice(from, last - 1)
+    return verified ? Buffer.from(base64, 'base64') : decodeBase64(base64)
+  }
   // Nothing is escaped in it, so it stands there as it is.
   if (text.includes('\\', from) || (!verified && !isJson(buffer.toString('utf8', start + from - 1, end - 1))))
     return undefined
@@ -149,9 +152,11 @@ function bytesOf(field: 'value' | 'text' | 'base64', value: unknown): Uint8Array
   return field === 'base64' ? decodeBase64(value) : new TextEncoder().encode(value)
 }
 
+/** Node leaves out what is no base64, so it is compared with what it was made of. */
 function decodeBase64(text: string): Uint8Array | undefined {
   const bytes = Buffer.from(text, 'base64')
-  return bytes.length === Math.floor((text.replace(/=+$/, '').length * 3) / 4) ? bytes : undefined
+  const same = bytes.toString('base64')
+  return text === same || text === same.replace(/=+$/, '') ? bytes : undefined
 }
 
 function parseHeader(header: JsonRecord): Parsed | undefined {

@@ -1,10 +1,10 @@
 import {parseBucketKey} from '../cache/bucket.js'
-import {checkFit, composeRecord} from '../cache/compose.js'
+import {composeRecord} from '../cache/compose.js'
 import {addressAt, bucketNames} from '../cache/key.js'
 import {UsageError} from '../errors.js'
-import {formatRecord, typedKindOf, type RecordAddress, type RecordKind} from '../records/registry.js'
-import {isJsonRecord} from '../records/universal.js'
+import {typedKindOf, type RecordAddress, type RecordKind} from '../records/registry.js'
 import type {ParsedEntry} from './parse-line.js'
+import {isPlainRecord} from './plain-record.js'
 
 /** A record of a bundle as it is to be stored. */
 export interface Planned {
@@ -64,8 +64,9 @@ export class Planner {
     // What is live is not in a record: only a route command knows it.
     if (bucket === this.#names.routes || bucket === 'LATTICEACCOUNT') return {type: 'leave', kind: 'route'}
     try {
-      parseBucketKey(key)
-      const value = this.#checked({bucket, key}, kind, bytes)
+      const plain = validate && bucket !== this.#names.versions && isPlainRecord(kind, key, bytes)
+      if (!plain) parseBucketKey(key)
+      const value = plain ? bytes : this.#checked({bucket, key}, kind, bytes)
       if (value.length > maxPayload - 512) {
         const limit = `the server takes at most ${maxPayload} in a message`
         return {type: 'refuse', reason: `its value has ${value.length} bytes, and ${limit}`}
@@ -118,36 +119,9 @@ export class Planner {
 }
 
 /**
- * The bytes of a record as every host reads them, the same bytes when they are so already. Throws a UsageError that names
+ * The bytes of a record as every host reads them; the same bytes when they are so already. Throws a UsageError that names
  * the field that does not fit.
  */
 export function inUniversalForm(address: RecordAddress, bytes: Uint8Array): Uint8Array {
-  const kind = typedKindOf(address)
-  if (kind === undefined) return bytes
-  // Most records of an export are in that form, and to see that takes a fraction of what composing one takes.
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
-  const record = parsed(text)
-  if (!isJsonRecord(record) || written(() => formatRecord(kind, record)) !== text) {
-    return composeRecord(address, {value: bytes, set: []})
-  }
-  checkFit(address, kind, record)
-  return bytes
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-/** Undefined for what cannot be written so; composing it tells why. */
-function written(format: () => string): string | undefined {
-  try {
-    return format()
-  } catch (error) {
-    if (error instanceof UsageError) return undefined
-    throw error
-  }
+  return typedKindOf(address) === undefined ? bytes : composeRecord(address, {value: bytes, set: []})
 }

@@ -110,7 +110,7 @@ async function examine(handle: FileHandle, size: number): Promise<Examined> {
   const end = size - tail.length + found.start
   const hash = createHash('sha256')
   const buffer = Buffer.allocUnsafeSlow(chunkLength)
-  for (let position = 0; position < end; ) {
+  for (let position = 0; position < end;) {
     const {bytesRead} = await handle.read(buffer, 0, Math.min(chunkLength, end - position), position)
     if (bytesRead === 0) break
     hash.update(buffer.subarray(0, bytesRead))
