@@ -1,10 +1,14 @@
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 
+import {connect} from '@nats-io/transport-node'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
 import CacheDel from '../../../src/commands/cache/del.js'
 import CachePut from '../../../src/commands/cache/put.js'
+import type {RevisionConflictError} from '../../../src/lib/cache/bucket-errors.js'
+import {LatticeCache} from '../../../src/lib/cache/cache.js'
+import {putRecord} from '../../../src/lib/cache/write.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {
   bytes,
@@ -200,6 +204,25 @@ describe('a conflict', () => {
       ],
     })
     expect(shown.stderr + scripted.stdout).not.toContain('hunter')
+  })
+
+  test('of writers at the same time is shown to each loser with what the winner changed', async () => {
+    const lattice = await cache.lattice()
+    await lattice.data.put('shop', bytes('{"n":"none"}'))
+    const nc = await connect({servers: cache.server.url})
+    const records = await LatticeCache.open(nc, {lattice: lattice.name})
+    const writers = Array.from({length: 8}, (_, index) =>
+      putRecord(records, {kind: 'key', key: 'shop'}, {set: [{path: ['n'], value: `w${index}`}]}),
+    )
+    const settled = await Promise.allSettled(writers)
+    await nc.close()
+    const won = settled.findIndex(({status}) => status === 'fulfilled')
+    const lost = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as RevisionConflictError] : []))
+    expect(lost).toHaveLength(7)
+    for (const {details, lines} of lost) {
+      expect(details['diff']).toEqual([{path: ['n'], before: 'none', after: `w${won}`}])
+      expect(lines).toEqual([`~ n: "none" → "w${won}"`])
+    }
   })
 
   test('says what is known when the record exists already, was deleted, or is forgotten', async () => {
