@@ -41,13 +41,14 @@ export async function readStream(js: JetStream, bucket: string, options: ReadOpt
     options.signal?.throwIfAborted()
     const reading = new Reading(js, bucket, progress, options)
     if (await reading.run()) return state
-    const now = await streamState(js, bucket)
-    if (now.created !== state.created) throw new ServerError(`The bucket '${bucket}' was made anew while it was read.`)
-    if (performance.now() - progress.at > js.timeoutMs) {
+    const leftMs = js.timeoutMs - (performance.now() - progress.at)
+    if (leftMs <= 0) {
       throw new TimeoutError(`Nothing more came from the bucket '${bucket}' after revision ${progress.revision}.`, {
         details: {bucket, revision: progress.revision, waitedMs: js.timeoutMs},
       })
     }
+    const {created} = await streamState({...js, timeoutMs: leftMs}, bucket)
+    if (created !== state.created) throw new ServerError(`The bucket '${bucket}' was made anew while it was read.`)
   }
 }
 
@@ -111,11 +112,13 @@ class Reading {
       callback: (error, msg) => (error === null ? this.#receive(msg) : this.#done.reject(noInbox(inbox, error))),
     })
     try {
-      const pending = await Promise.race([this.#create(inbox), this.#done.promise])
-      if (typeof pending === 'boolean') return pending
-      if (!this.#progress.begun) this.#options.begin?.(pending)
+      const created = this.#create(inbox)
+      // All messages may be there before the answer is.
+      const total = await Promise.race([created, this.#done.promise.then((all) => (all ? created : undefined))])
+      if (total === undefined) return false
+      if (!this.#progress.begun) this.#options.begin?.(total)
       this.#progress.begun = true
-      if (pending === 0) return true
+      if (total === 0) return true
       void this.#moveLimit()
       return await this.#done.promise
     } catch (error) {
@@ -131,6 +134,7 @@ class Reading {
     }
   }
 
+  /** How many messages there are, sent already or not. */
   async #create(inbox: string): Promise<number> {
     const [stream, subject] = [`KV_${this.#bucket}`, `$KV.${this.#bucket}.>`]
     const config = {
@@ -155,7 +159,11 @@ class Reading {
     const {error, fields} = await askApi({...this.#js, timeoutMs}, operation, body, {again: false})
     if (error?.code === jsCodes.streamMissing) throw new MissingBucketError(this.#bucket)
     if (error !== undefined) throw unexpectedAnswer(error, `The bucket '${this.#bucket}' cannot be read`)
-    return typeof fields['num_pending'] === 'number' ? fields['num_pending'] : 0
+    const {num_pending: pending = 0, delivered} = fields as {
+      num_pending?: number
+      delivered?: {consumer_seq?: number}
+    }
+    return pending + (delivered?.consumer_seq ?? 0)
   }
 
   /** Without waiting for the answer: the server forgets the consumer after ten seconds anyway. */
@@ -188,7 +196,10 @@ class Reading {
    */
   async #moveLimit(): Promise<void> {
     this.#limit = Infinity
-    if (++this.#rounds > mostRounds) { this.#done.resolve(true); return; }
+    if (++this.#rounds > mostRounds) {
+      this.#done.resolve(true)
+      return
+    }
     const {lastRevision} = await streamState(this.#js, this.#bucket).catch(() => ({lastRevision: Infinity}))
     this.#limit = lastRevision
     if (this.#message.revision >= lastRevision) await this.#moveLimit()
@@ -226,7 +237,7 @@ class Reading {
     if (this.#sequence !== this.#seen) this.#heard = now
     if (this.#sequence !== this.#seen || this.#held) this.#progress.at = now
     this.#seen = this.#sequence
-    if (now - this.#heard > 3 * heartbeatMs) this.#done.resolve(false)
+    if (now - this.#heard >= Math.min(3 * heartbeatMs, this.#js.timeoutMs)) this.#done.resolve(false)
   }
 }
 
