@@ -142,10 +142,11 @@ describe('users of an operator', () => {
   })
 
   test('a token that expires in between is the reason why a connection is lost', async () => {
-    const user = await createUser({exp: Math.floor(Date.now() / 1000) + 2})
+    // Long enough to connect on a busy machine.
+    const user = await createUser({exp: Math.floor(Date.now() / 1000) + 4})
     const nc = await openConnection(user.spec())
     nc.subscribe('slow', {callback: () => undefined})
-    const lost = await request(nc, 'slow', '', {timeoutMs: 6000}).catch((error: unknown) => error)
+    const lost = await request(nc, 'slow', '', {timeoutMs: 15_000}).catch((error: unknown) => error)
     expect(lost).toMatchObject({
       kind: 'connection',
       message: "The connection was lost while waiting for the answer on 'slow': the user's token expired.",
