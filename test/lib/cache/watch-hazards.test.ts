@@ -277,16 +277,21 @@ describe('a reader that takes its time', () => {
     const bucket = await looseBucket({max_msgs_per_subject: -1})
     const controller = new AbortController()
     const values: number[] = []
+    let began = false
     let go: () => void = () => undefined
     const gate = new Promise<void>((resolve) => (go = resolve))
     const reading = (async () => {
       for await (const {value, key} of bucket.watch({signal: controller.signal})) {
-        if (key === 'first') await gate
-        else values.push(Number(new TextDecoder().decode(value.subarray(0, 8))))
+        if (key === 'first') {
+          began = true
+          await gate
+        } else values.push(Number(new TextDecoder().decode(value.subarray(0, 8))))
       }
     })()
     try {
       await bucket.put('first', text('x'))
+      // Only what is written after the first reading is told revision by revision.
+      await until(() => began, 5000)
       const [total, rest] = [6000, 'x'.repeat(10_000)]
       // Each is acknowledged: a busy server drops what it was not asked to confirm.
       for (let start = 0; start < total; start += 200) {
