@@ -8,8 +8,6 @@ export interface BucketState {
   readonly last: number
   /** How many revisions are stored. */
   readonly messages: number
-  /** Other servers have it as well, and may be behind its leader. */
-  readonly replicated: boolean
   /** Who leads it has heard of more than half of its servers a moment ago. */
   readonly quorum: boolean
 }
@@ -32,7 +30,6 @@ export async function askBucketState(js: JetStream, bucket: string): Promise<Buc
     created,
     last: state?.last_seq ?? 0,
     messages: state?.messages ?? 0,
-    replicated: others.length > 0,
     quorum: 2 * (heard.length + 1) > others.length + 1,
   }
 }

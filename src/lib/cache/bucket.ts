@@ -141,7 +141,7 @@ export class Bucket {
     const {readWhole} = await import('./read-whole.js')
     // Who may only list is told what the server that lists knows.
     const lastRevision = async (): Promise<number> => {
-      const last = await this.#read({last_by_subj: `$KV.${this.name}.${options.filter}`}).catch(ignoreNoPermission)
+      const last = await this.#read({last_by_subj: `$KV.${this.name}.${options.filter}`}).catch(leaveToReader)
       return last?.revision ?? 0
     }
     return readWhole(this.#js, this.name, {...options, lastRevision})
@@ -245,8 +245,9 @@ export function parseBucketKey(key: string): string {
   )
 }
 
-function ignoreNoPermission(error: unknown): undefined {
-  if (!(error instanceof NoPermissionError)) throw error
+/** Whether a bucket may be read is for the reading to find out, and whether there is one as well. */
+function leaveToReader(error: unknown): undefined {
+  if (!(error instanceof NoPermissionError) && !(error instanceof MissingBucketError)) throw error
 }
 
 async function createBucket(

@@ -22,7 +22,8 @@ export class Freshness implements Disposable {
   prove(at: number): void {
     if (at < this.#provenAt) return
     this.#provenAt = at
-    if (performance.now() - at < this.#lastsMs) this.#tell('current')
+    // What comes late and is nearly over already would only make it change its mind twice.
+    if (performance.now() - at < this.#lastsMs / (this.#state === 'stale' ? 2 : 1)) this.#tell('current')
     this.#watch()
   }
 

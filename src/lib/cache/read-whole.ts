@@ -2,8 +2,9 @@ import {setTimeout} from 'node:timers/promises'
 
 import {TimeoutError} from '../errors.js'
 import type {BucketEntry} from './bucket-entry.js'
-import {readAll, type DeliveryOptions} from './delivery.js'
+import type {DeliveryOptions} from './delivery.js'
 import type {JetStream} from './jetstream.js'
+import {readAll} from './read-all.js'
 
 /** Waits between looks at a server that is behind. */
 const againMs = 50
