@@ -1,3 +1,5 @@
+import {setImmediate} from 'node:timers/promises'
+
 import type {NatsConnection} from '@nats-io/transport-node'
 
 const farewells = new WeakMap<NatsConnection, string>()
@@ -18,8 +20,12 @@ export function rememberFarewell(connection: NatsConnection): void {
   void follow()
 }
 
-/** Why the connection was closed, as the end of a sentence, where the server said so. */
-export function farewellOf(connection: NatsConnection): string | undefined {
+/**
+ * Why the connection was closed, as the end of a sentence, where the server said so. What it said last is on its way
+ * through the client's queue when requests fail, so its turn is waited for.
+ */
+export async function farewellOf(connection: NatsConnection): Promise<string | undefined> {
+  await setImmediate()
   return farewells.get(connection)
 }
 

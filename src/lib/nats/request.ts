@@ -93,7 +93,7 @@ export async function request(
     // What was sent over a connection that is gone is answered to nobody.
     const lost =
       failure instanceof LostConnectionError || (failure instanceof RequestTimeoutError && identityOf(nc) !== asked)
-    throw lost ? new LostConnectionError(subject, {cause: error, because: farewellOf(nc)}) : failure
+    throw lost ? new LostConnectionError(subject, {cause: error, because: await farewellOf(nc)}) : failure
   }
 }
 
@@ -183,7 +183,7 @@ export function requestMany(
       () => finish(heard || replies.length > 0 ? undefined : new SilentServerError(subject, timeoutMs)),
       timeoutMs,
     )
-    const lost = (): void => finish(new LostConnectionError(subject, {because: farewellOf(nc)}))
+    const lost = (): void => void farewellOf(nc).then((because) => finish(new LostConnectionError(subject, {because})))
     const stopFollowing = onReconnect(nc, send, lost)
     send()
   })
