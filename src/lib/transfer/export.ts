@@ -78,14 +78,14 @@ async function writeExport(cache: LatticeCache, output: Output, options: ExportO
   const buckets = sources.map(({bucket, state: {created, lastRevision}}) => ({bucket, created, revision: lastRevision}))
   const where = {lattice: cache.lattice, ...(cache.context === undefined ? {} : {context: cache.context})}
   const created = new Date(options.now).toISOString()
-  const redacted = options.redact ? {redacted: true as const} : {}
+  const redacted: Pick<ExportHeader, 'redacted'> = options.redact ? {redacted: true} : {}
   output.add(notation.header({format: formatNumber, ...where, created, kinds, ...redacted, buckets}))
   const writer = new EntryWriter(cache.lattice, {kinds: new Set(kinds), notation, output, options})
   const result = (sha256: string): ExportResult => ({
     ...where,
     format: options.format,
     kinds,
-    redacted: options.redact,
+    redacted: redacted.redacted === true,
     records: writer.count,
     bytes: output.bytes,
     sha256,

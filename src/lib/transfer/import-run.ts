@@ -158,9 +158,12 @@ export class ImportRun {
       const present = target.exists
         ? await readMany(this.#cache.jetStream(), name, wanted, {leader, direct, exact: !this.#options.dryRun})
         : new Map<string, BucketEntry>()
+      // Of several lines with one key only the last one counts.
+      const last = new Map(asked.map(({planned}) => [planned.key, planned]))
       for (const {planned} of asked) {
         if (pipeline.full) await pipeline.room()
-        this.#carryOut(pipeline, planned, {target, present: present.get(planned.key)})
+        if (last.get(planned.key) !== planned) this.tally.count('leftOut')
+        else this.#carryOut(pipeline, planned, {target, present: present.get(planned.key)})
       }
     }
     this.#questions.splice(0, questions.length)

@@ -1,6 +1,5 @@
 import {createHash, randomBytes, type Hash} from 'node:crypto'
-import {mkdir, open, rename, rm, stat} from 'node:fs/promises'
-import {dirname} from 'node:path'
+import {open, rename, rm, stat} from 'node:fs/promises'
 
 import {ServerError, UsageError} from '../errors.js'
 import {expandHome} from '../files/paths.js'
@@ -143,7 +142,6 @@ export async function fileTarget(path: string): Promise<Target> {
     if ((await stat(file).catch(() => undefined))?.isDirectory()) {
       throw Object.assign(new Error('a folder'), {code: 'EISDIR'})
     }
-    await mkdir(dirname(file), {recursive: true, mode: 0o700})
     const handle = await open(temporary, 'wx', 0o600)
     return {
       write: async (bytes) => {
@@ -170,11 +168,16 @@ export async function fileTarget(path: string): Promise<Target> {
 
 /** The stdout of this process. */
 export function stdoutTarget(): Target {
+  const {stdout} = process
   return {
-    write: (bytes) =>
-      new Promise((resolve, reject) => {
-        process.stdout.write(bytes, (error) => (error ? reject(new ReaderGoneError(error)) : resolve()))
-      }),
+    write: async (bytes) => {
+      if (!stdout.write(bytes) && stdout.errored === null) {
+        await new Promise<void>((resolve) => {
+          for (const event of ['drain', 'error', 'close']) stdout.once(event, () => resolve())
+        })
+      }
+      if (stdout.errored) throw new ReaderGoneError(stdout.errored)
+    },
     finish: () => Promise.resolve(),
     abandon: () => Promise.resolve(),
   }

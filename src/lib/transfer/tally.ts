@@ -18,7 +18,7 @@ export interface Counts {
   readonly unchanged: number
   /** Something else is there, and the mode lets it stand. */
   readonly kept: number
-  /** Of kinds that were not asked for, and route records, which only route commands write. */
+  /** Of kinds that were not asked for, route records, which only route commands write, and lines whose key comes again. */
   readonly leftOut: number
   /** Do not fit their kind or cannot be stored. */
   readonly refused: number
