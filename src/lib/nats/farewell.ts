@@ -4,14 +4,19 @@ import type {NatsConnection} from '@nats-io/transport-node'
 
 const farewells = new WeakMap<NatsConnection, string>()
 
+/** A server may let a user in again in the very second in which its token ends, and close once more. */
+const settledMs = 1000
+
 /**
- * Remembers what a server says when it closes a connection, until there is a new one: the client keeps only the last
- * word, which is that of the server that then refuses to take it back.
+ * Remembers what a server says when it closes a connection, until there is a new one that holds: the client keeps only
+ * the last word, which is that of the server that then refuses to take it back.
  */
 export function rememberFarewell(connection: NatsConnection): void {
+  let settling: NodeJS.Timeout | undefined
   const follow = async (): Promise<void> => {
     for await (const status of connection.status()) {
-      if (status.type === 'reconnect') farewells.delete(connection)
+      if (status.type === 'disconnect') clearTimeout(settling)
+      if (status.type === 'reconnect') settling = setTimeout(() => farewells.delete(connection), settledMs).unref()
       if (status.type !== 'error' || farewells.has(connection)) continue
       const why = explain(status.error)
       if (why !== undefined) farewells.set(connection, why)
