@@ -126,6 +126,7 @@ export class Pipeline<T> implements Disposable {
 
   /** Sends a write; only while it is not full. */
   send(write: Write<T>): void {
+    if (this.#next - this.#base > this.#mask) throw new Error('A write was sent before there was room for it.')
     const slot = this.#next & this.#mask
     const reply = (this.#replies[slot] ??= `${this.#inbox}${this.#epoch}-${slot}`)
     const sent = {write, number: this.#next, reply, tick: this.#tick, nobody: false}

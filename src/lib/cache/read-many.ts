@@ -19,14 +19,14 @@ export interface WantedKey {
   readonly revision?: number | undefined
 }
 
-/** How many the server answers with at once is limited to 1024. */
+/** How many keys are asked for at once. */
 export const mostAtOnce = 512
-const mostBytes = 16 << 20
 const leaderReads = 32
+const patienceMs = 2000
 
 /**
- * The latest revisions of up to `mostAtOnce` keys, deletions included: in one request where the server can do that (2.11),
- * and from the leader what a replica knows nothing of. Keys that never were are not in the answer.
+ * The latest revisions of up to `mostAtOnce` keys, deletions included: from whichever replica answers, and from the leader
+ * what that one knows nothing of. Keys that never were are not in the answer.
  */
 export async function readMany(
   js: JetStream,
@@ -34,14 +34,11 @@ export async function readMany(
   wanted: readonly WantedKey[],
   {leader, direct, exact}: ReadManyOptions,
 ): Promise<Map<string, BucketEntry>> {
-  const atOnce = direct && canReadMany(js.nc.info?.version)
-  const keys = wanted.map(({key}) => key)
-  const answer = atOnce ? await readAtOnce(js, bucket, keys) : undefined
-  const found = new Map(answer?.map((entry) => [entry.key, entry]))
-  if (answer !== undefined && !exact) return found
+  const found = new Map<string, BucketEntry>()
+  const unknown = direct ? await readDirectly(js, {bucket, wanted, found}) : new Set(wanted.map(({key}) => key))
   const missing = wanted.filter(({key, revision}) => {
     const entry = found.get(key)
-    return entry === undefined || entry.revision < (revision ?? 0)
+    return unknown.has(key) || (exact && (entry === undefined || entry.revision < (revision ?? 0)))
   })
   const next = missing.values()
   const readers = Array.from({length: Math.min(leaderReads, missing.length)}, async () => {
@@ -55,56 +52,52 @@ export async function readMany(
   return found
 }
 
-function canReadMany(version: string | undefined): boolean {
-  const [major = 0, minor = 0] = (version ?? '').split('.').map(Number)
-  return major > 2 || (major === 2 && minor >= 11)
+interface DirectRead {
+  readonly bucket: string
+  readonly wanted: readonly WantedKey[]
+  readonly found: Map<string, BucketEntry>
 }
 
-/** What one replica says; undefined where it does not answer as it should. */
-function readAtOnce(
-  js: JetStream,
-  bucket: string,
-  keys: readonly string[],
-): Promise<readonly BucketEntry[] | undefined> {
-  const prefix = `$KV.${bucket}.`
-  const inbox = createInbox(js.inboxPrefix)
+/** Asks for all keys without waiting in between; the keys of which nobody told anything. */
+function readDirectly(js: JetStream, {bucket, wanted, found}: DirectRead): Promise<ReadonlySet<string>> {
+  const inbox = `${createInbox(js.inboxPrefix)}.`
+  const unknown = new Set(wanted.map(({key}) => key))
   return new Promise((resolve) => {
-    const entries: BucketEntry[] = []
-    const finish = (whole: boolean): void => {
+    const finish = (): void => {
       clearTimeout(late)
       subscription.unsubscribe()
-      resolve(whole ? entries : undefined)
+      resolve(unknown)
     }
-    const subscription = js.nc.subscribe(inbox, {
+    const subscription = js.nc.subscribe(`${inbox}*`, {
       callback: (error, msg) => {
-        const entry = error === null ? readDirect(msg, prefix) : undefined
-        if (entry !== undefined) entries.push(entry)
-        else finish(error === null && isEnd(msg))
+        if (error !== null) return finish()
+        const key = wanted[Number(msg.subject.slice(inbox.length))]?.key
+        if (key === undefined || msg.headers?.code === 503) return
+        const entry = readEntry(msg, key)
+        if (entry !== undefined) found.set(key, entry)
+        else if (msg.headers?.code !== 404) return
+        unknown.delete(key)
+        if (unknown.size === 0) finish()
       },
     })
-    const late = setTimeout(() => finish(false), Math.min(js.timeoutMs, 2000))
-    const query = {multi_last: keys.map((key) => prefix + key), max_bytes: mostBytes}
-    js.nc.publish(`${js.prefix}.DIRECT.GET.KV_${bucket}`, JSON.stringify(query), {reply: inbox})
+    const late = setTimeout(finish, Math.min(js.timeoutMs, patienceMs))
+    for (const [index, {key}] of wanted.entries()) {
+      js.nc.publish(`${js.prefix}.DIRECT.GET.KV_${bucket}.$KV.${bucket}.${key}`, '', {reply: `${inbox}${index}`})
+    }
   })
 }
 
-/** The end of all results, or that there is none. */
-function isEnd({headers}: Msg): boolean {
-  return (headers?.code === 204 && Number(headers.get('Nats-Num-Pending') || 0) === 0) || headers?.code === 404
-}
-
-/** Undefined for the status that ends the answer. */
-function readDirect(msg: Msg, prefix: string): BucketEntry | undefined {
-  const subject = msg.headers?.get('Nats-Subject') ?? ''
-  const revision = Number(msg.headers?.get('Nats-Sequence'))
-  if (!subject.startsWith(prefix) || !Number.isSafeInteger(revision) || revision < 1) return undefined
-  const operation = msg.headers?.get('KV-Operation')
-  const gone = operation === 'DEL' || operation === 'PURGE' || Boolean(msg.headers?.get('Nats-Marker-Reason'))
+/** Undefined for what holds no revision. */
+function readEntry({headers, data}: Msg, key: string): BucketEntry | undefined {
+  const revision = Number(headers?.get('Nats-Sequence'))
+  if (!Number.isSafeInteger(revision) || revision < 1) return undefined
+  const operation = headers?.get('KV-Operation')
+  const gone = operation === 'DEL' || operation === 'PURGE' || Boolean(headers?.get('Nats-Marker-Reason'))
   return {
-    key: subject.slice(prefix.length),
+    key,
     operation: gone ? 'DEL' : 'PUT',
-    value: gone ? new Uint8Array() : Uint8Array.from(msg.data),
+    value: gone ? new Uint8Array() : new Uint8Array(data),
     revision,
-    created: new Date(msg.headers?.get('Nats-Time-Stamp') ?? 0).toISOString(),
+    created: new Date(headers?.get('Nats-Time-Stamp') ?? 0).toISOString(),
   }
 }

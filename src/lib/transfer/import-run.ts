@@ -56,6 +56,9 @@ export class ImportRun {
   readonly #planner: Planner
   readonly #buckets: TargetBuckets
   #questions: Question[] = []
+  /** Those that are being answered. */
+  #asked: readonly Question[] = []
+  #answering: Promise<void> = Promise.resolve()
   #throughLine = 0
   readonly tally = new Tally()
 
@@ -84,9 +87,10 @@ export class ImportRun {
         throw error
       })
       for (;;) {
+        await this.#answering
         await pipeline.drain()
         if (this.#questions.length === 0) break
-        await this.#answer(pipeline)
+        await this.#startAnswer(pipeline)
       }
       if (ending !== undefined) throw ending
     } catch (error) {
@@ -117,10 +121,10 @@ export class ImportRun {
           if (this.#buckets.known(planned.bucket) === undefined) await this.#buckets.open(planned.bucket)
           if (dryRun) this.#questions.push({planned, revision: undefined})
           else {
-            if (pipeline.full) await pipeline.room()
+            while (pipeline.full) await pipeline.room()
             pipeline.send(write(planned, {value: planned.value, expected: 0, replaces: false}))
           }
-          if (this.#questions.length >= mostAtOnce) await this.#answer(pipeline)
+          if (this.#questions.length >= mostAtOnce) await this.#startAnswer(pipeline)
         }
         this.#throughLine = entry.line
       }
@@ -147,9 +151,17 @@ export class ImportRun {
     } else throw unexpectedAnswer(error, `The bucket '${bucket}' refused the write of '${key}'`)
   }
 
+  /** One answer at a time; meanwhile more records are sent. */
+  async #startAnswer(pipeline: Pipeline<Sent>): Promise<void> {
+    await this.#answering
+    this.#asked = this.#questions.splice(0, mostAtOnce)
+    this.#answering = this.#answer(pipeline, this.#asked)
+    // Whoever waits for it next gets its failure.
+    this.#answering.catch(() => undefined)
+  }
+
   /** Reads what stands in the way of records, and does with them what the mode says. */
-  async #answer(pipeline: Pipeline<Sent>): Promise<void> {
-    const questions = this.#questions.slice(0, mostAtOnce)
+  async #answer(pipeline: Pipeline<Sent>, questions: readonly Question[]): Promise<void> {
     for (const name of new Set(questions.map(({planned}) => planned.bucket))) {
       const asked = questions.filter(({planned}) => planned.bucket === name)
       const target = await this.#buckets.open(name)
@@ -161,12 +173,12 @@ export class ImportRun {
       // Of several lines with one key only the last one counts.
       const last = new Map(asked.map(({planned}) => [planned.key, planned]))
       for (const {planned} of asked) {
-        if (pipeline.full) await pipeline.room()
+        while (pipeline.full) await pipeline.room()
         if (last.get(planned.key) !== planned) this.tally.count('leftOut')
         else this.#carryOut(pipeline, planned, {target, present: present.get(planned.key)})
       }
     }
-    this.#questions.splice(0, questions.length)
+    this.#asked = []
     this.#options.report(this.tally.settled)
   }
 
@@ -216,7 +228,7 @@ export class ImportRun {
   }
 
   #oldestLine(pipeline: Pipeline<Sent>): number {
-    const open = this.#questions.map(({planned}) => planned.line)
+    const open = [...this.#asked, ...this.#questions].map(({planned}) => planned.line)
     const {oldest} = pipeline
     if (oldest !== undefined) open.push(oldest.about.planned.line)
     return open.reduce((least, line) => Math.min(least, line), this.#throughLine + 1)

@@ -64,7 +64,7 @@ export async function deleteSurplus(cache: LatticeCache, surplus: readonly Surpl
     },
   })
   for (const about of surplus) {
-    if (pipeline.full) await pipeline.room()
+    while (pipeline.full) await pipeline.room()
     const {bucket, key, revision} = about
     pipeline.send({bucket, key, value: new Uint8Array(), expected: revision, del: true, about})
   }
