@@ -101,7 +101,8 @@ export default class CacheImport extends LatticeCommand<ImportResult> {
     const {surplus = [], kept, leftRoutes} = result
     this.log(surplusView(surplus))
     this.log(importView(result))
-    if (kept > 0) this.note(`Kept, because something else is there: ${kept}. --mode replace or --mode merge writes them.`)
+    if (kept > 0)
+      this.note(`Kept, because something else is there: ${kept}. --mode replace or --mode merge writes them.`)
     if (leftRoutes > 0) this.note(`Left out, because only route commands write routes: ${leftRoutes}.`)
   }
 }
