@@ -1,6 +1,7 @@
 import {expect, test} from 'vitest'
 
 import CacheDel from '../../src/commands/cache/del.js'
+import CacheImport from '../../src/commands/cache/import.js'
 import CacheInit from '../../src/commands/cache/init.js'
 import CacheLs from '../../src/commands/cache/ls.js'
 import CacheMigrate from '../../src/commands/cache/migrate.js'
@@ -27,6 +28,7 @@ test.each([
   ['stop', Stop, ['echo@1.0.0']],
   ['scale', Scale, ['echo@1.0.0', '--count', '0']],
   ['cache del', CacheDel, ['key', 'notes']],
+  ['cache import', CacheImport, ['backup.jsonl', '--mode', 'replace']],
   ['cache init', CacheInit, ['--update', '--history', '1']],
   ['cache migrate', CacheMigrate, ['--keep-stream']],
   ['link del', LinkDel, ['echo']],

@@ -524,6 +524,63 @@ test.each([
   expect(shape.safeParse(await story.cli.ok(...words)).error?.issues).toBeUndefined()
 })
 
+test('what moves all records has the keys that scripts know', async () => {
+  const kinds = z.array(z.enum(['claims', 'link', 'ref', 'component', 'config', 'route', 'key'])).min(1)
+  const place = {lattice: text, context: text}
+  const exported = z.strictObject({
+    ...place,
+    format: z.enum(['jsonl', 'yaml']),
+    kinds,
+    redacted: yes,
+    records: count,
+    bytes: count,
+    sha256: z.string().length(64),
+    buckets: z.array(z.strictObject({bucket: text, created: text, revision: count})).min(1),
+  })
+  const change = z.strictObject({path: z.array(z.union([text, count])), before: z.unknown(), after: z.unknown()})
+  const previewed = z.strictObject({
+    operation: z.enum(['create', 'replace', 'keep']),
+    line: count,
+    kind: z.literal('key'),
+    name: text,
+    bucket: text,
+    key: text,
+    revision: count.optional(),
+    changes: z.array(change.partial({before: true, after: true})).optional(),
+  })
+  const surplus = z.strictObject({kind: text, name: text, bucket: text, key: text, revision: count})
+  const imported = z.strictObject({
+    ...place,
+    mode: z.enum(['create', 'replace', 'merge']),
+    from: text.optional(),
+    dryRun: z.literal(true).optional(),
+    records: count,
+    created: count,
+    replaced: count,
+    unchanged: count,
+    kept: count,
+    leftOut: count,
+    leftRoutes: count,
+    deleted: count,
+    changes: z.array(previewed).min(1).optional(),
+    surplus: z.array(surplus).min(1).optional(),
+  })
+  const unwritten = z.strictObject({line: count, kind: text, key: text, reason: text})
+  const file = join(story.cli.folder, 'all.jsonl')
+  await story.cli.ok('cache', 'put', 'key', 'moved', '1')
+  expect(exported.parse(await story.cli.ok('cache', 'export', '--output', file)).records).toBeGreaterThan(1)
+  await story.cli.ok('cache', 'put', 'key', 'moved', '2')
+  await story.cli.ok('cache', 'put', 'key', 'surplus', '3')
+  const dry = ['cache', 'import', file, '--mode', 'replace', '--prune', '--dry-run']
+  imported.required({changes: true, surplus: true}).parse(await story.cli.ok(...dry))
+  imported.parse(await story.cli.ok('cache', 'import', file, '--mode', 'replace', '--kind', 'key'))
+  const bad = join(story.cli.folder, 'bad.jsonl')
+  await writeFile(bad, '{"kind":"key","key":"a b","value":1}\n')
+  const {details} = await story.cli.fails(8, 'cache', 'import', bad, '--allow', 'incomplete')
+  const counts = imported.omit({leftRoutes: true, deleted: true, mode: true, lattice: true, context: true})
+  counts.extend({refused: count, conflicts: count, unwritten: z.array(unwritten).length(1)}).parse(details)
+})
+
 test('what writes a record has the keys that scripts know', async () => {
   const created = written.omit({allowed: true, restored: true, previous: true})
   const {revision} = created.parse(await story.cli.ok('cache', 'put', 'key', 'written', '1'))

@@ -118,6 +118,35 @@ describe('on one server', () => {
     expect(changed.stderr).toContain('is not what its last line says')
   }, 30_000)
 
+  test('what somebody else writes while an import runs is not written over, and is told', async () => {
+    const lattice = `l${count++}`
+    const child = spawnCli(
+      cli,
+      ['cache', 'import', '-', '-l', lattice, '--mode', 'replace', '--allow', 'incomplete', '--json'],
+      'pipe',
+    )
+    const line = (key: string, n: number): string => `${JSON.stringify({kind: 'key', key, value: {n}})}\n`
+    const header = {export: {format: 1, lattice, created: '', kinds: ['key'], buckets: []}}
+    child.stdin?.write(`${JSON.stringify(header)}\n${line('first', 1)}`)
+    const bucket = Bucket.at(js.nc, `LATTICEDATA_${lattice}`, {})
+    await until(async () => (await messagesIn(js, bucket.name)) > 0, 10_000)
+    await bucket.put('theirs', new TextEncoder().encode('{"n":7}'))
+    child.stdin?.end(line('theirs', 2) + line('last', 3))
+    const {code, stdout} = await ended(child)
+    expect(code).toBe(8)
+    const {error} = JSON.parse(stdout) as {error: {message: string; details: {unwritten: object[]; created: number}}}
+    expect(error.message).toContain('1 record was written by somebody else meanwhile')
+    expect(error.details.created).toBe(2)
+    expect(error.details.unwritten).toMatchObject([{line: 3, kind: 'key', key: 'theirs'}])
+    expect(await numbersIn(js, bucket.name)).toEqual(
+      new Map([
+        ['first', 1],
+        ['theirs', 7],
+        ['last', 3],
+      ]),
+    )
+  }, 30_000)
+
   test('whoever wants only the beginning of an export gets it without a complaint', async () => {
     const [file, lattice] = [join(folder.path, 'head.jsonl'), `l${count++}`]
     await writeBundle(file, 20_000)
@@ -221,8 +250,8 @@ test('an import whose servers stay away says how far it got, and goes on from th
 
 const bin = join(import.meta.dirname, '../../bin/run.js')
 
-function spawnCli(cli: Cli, argv: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [bin, ...argv], {env: cli.env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000})
+function spawnCli(cli: Cli, argv: readonly string[], stdin: 'ignore' | 'pipe' = 'ignore'): ChildProcess {
+  return spawn(process.execPath, [bin, ...argv], {env: cli.env, stdio: [stdin, 'pipe', 'pipe'], timeout: 60_000})
 }
 
 async function ended(child: ChildProcess): Promise<{code: number | null; stdout: string; stderr: string}> {

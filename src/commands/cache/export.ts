@@ -39,7 +39,7 @@ export default class CacheExport extends LatticeCommand<ExportResult> {
     const {flags} = await this.parse(CacheExport)
     const {output: file, kind: kinds, format, sort, raw} = flags
     if (file === undefined && this.jsonEnabled()) throw new NoFileError()
-    await using lattice = await this.open(flags)
+    await using lattice = await this.open(flags, {reconnect: 'forever'})
 
     using progress = new ProgressLine('Exporting', this.clock)
     const result = await exportRecords(await lattice.cache(), {

@@ -67,7 +67,8 @@ export default class CacheImport extends LatticeCommand<ImportResult> {
     const {mode, kind: kinds, prune, yes, atomic, validate, allow = [], 'dry-run': dryRun} = flags
     const terminal = ownTerminal()
     if (prune && !yes && !dryRun && terminal === undefined) throw new UnaskedError(args.file)
-    await using lattice = await this.openToChange(flags)
+    // A server that restarts is waited for as long as the timeout allows.
+    await using lattice = await this.openToChange(flags, {reconnect: 'forever'})
 
     if (!validate) this.warn('Records are not checked: what hosts cannot read is written too.')
     using progress = new ProgressLine(dryRun ? 'Comparing' : 'Importing', this.clock)

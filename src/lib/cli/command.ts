@@ -143,13 +143,14 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
   /** As `open`, for destructive work: a protected context is named first, before anything is sent. */
   protected async openToChange(
     flags: Partial<ConnectionFlags> & {readonly confirm?: string | undefined; readonly 'dry-run': boolean},
+    options: OpenOptions = {},
   ): Promise<Lattice> {
     const spec = await this.spec(flags)
     refuseOther(spec.context, flags.confirm)
     if (spec.protected && spec.context !== undefined && !flags['dry-run']) {
       await this.confirmed(spec.context, flags.confirm)
     }
-    return Lattice.open(spec)
+    return Lattice.open(spec, options)
   }
 
   /** An empty list of the wrong lattice looks like one of the right lattice: says which it was. */

@@ -1,4 +1,5 @@
 import {ConnectionError, InterruptedError, PartialError, TimeoutError, type ErrorOptions} from '../errors.js'
+import type {BundleEndError} from './bundle-errors.js'
 import type {Tally, Unwritten} from './tally.js'
 
 /** How far an import got that did not end by itself. */
@@ -30,6 +31,15 @@ export class UnwrittenError extends PartialError {
       details: {...tally.counts, unwritten: tally.unwritten},
     })
   }
+}
+
+/** The same for a bundle of which it turned out at its end that it is not whole. */
+export function endedError({message, suggestions, details}: BundleEndError, tally: Tally): PartialError {
+  return new PartialError(message, {
+    suggestions,
+    lines: tally.unwritten.map(unwrittenLine),
+    details: {...details, ...tally.counts, unwritten: tally.unwritten},
+  })
 }
 
 /** The error for an import that stopped in the middle, by what is known of what was sent last. */

@@ -8,7 +8,7 @@ import type {RecordKind} from '../records/registry.js'
 import {BundleEndError} from './bundle-errors.js'
 import type {Bundle} from './bundle.js'
 import {decide, type Decision, type ImportMode} from './decide.js'
-import {stoppedError} from './import-errors.js'
+import {endedError, stoppedError} from './import-errors.js'
 import {Planner, type Planned} from './plan.js'
 import {TargetBuckets, type TargetBucket} from './target-buckets.js'
 import {Tally} from './tally.js'
@@ -81,20 +81,16 @@ export class ImportRun {
     const js = this.#cache.jetStream()
     const window = (await js.nc.rtt().catch(() => 0)) > slowMs ? 4096 : 512
     using pipeline = new Pipeline<Sent>(js, {window, settle: (write, outcome) => this.#settle(write, outcome)})
+    let ending: BundleEndError | undefined
     try {
-      const ending = await this.#sendAll(pipeline).catch((error: unknown) => {
-        if (error instanceof BundleEndError) return error
-        throw error
-      })
+      ending = await this.#sendAll(pipeline).then(() => undefined, onlyItsEnd)
       for (;;) {
         await this.#answering
         await pipeline.drain()
         if (this.#questions.length === 0) break
         await this.#startAnswer(pipeline)
       }
-      if (ending !== undefined) throw ending
     } catch (error) {
-      if (error instanceof BundleEndError) throw error
       const {open, untaken} = pipeline.waiting
       throw stoppedError(error, {
         tally: this.tally,
@@ -102,6 +98,7 @@ export class ImportRun {
         throughLine: Math.max(0, this.#oldestLine(pipeline) - 1),
       })
     }
+    if (ending !== undefined) throw endedError(ending, this.tally)
   }
 
   async #sendAll(pipeline: Pipeline<Sent>): Promise<void> {
@@ -245,6 +242,12 @@ function write(
 
 function pick({line, kind, key}: Pick<Planned, 'line' | 'kind' | 'key'>): Pick<Planned, 'line' | 'kind' | 'key'> {
   return {line, kind, key}
+}
+
+/** What came before it is imported all the same. */
+function onlyItsEnd(error: unknown): BundleEndError {
+  if (error instanceof BundleEndError) return error
+  throw error
 }
 
 /** `wrong last sequence: 17` tells the present revision. */

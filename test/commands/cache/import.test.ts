@@ -9,6 +9,9 @@ import CacheInit from '../../../src/commands/cache/init.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {linkHash} from '../../../src/lib/records/link-hash.js'
 import {formatLink, formatRef} from '../../../src/lib/records/universal.js'
+import {startNatsServer} from '../../support/nats-server.js'
+import {run} from '../../support/run.js'
+import {tempFolder} from '../../support/temp.js'
 import {bytes, startCacheServer, type CacheServer, type Failure, type TestLattice} from '../../support/cache-lattice.js'
 
 let cache: CacheServer
@@ -349,6 +352,26 @@ describe('cache import', () => {
     const unfit = await fileOf({kind: 'key', key: 'fresh', value: 1}, {kind: 'key', key: 'a b', value: 1})
     expect((await lattice.run(CacheImport, unfit, '--atomic', ...byHand)).stderr).toContain("line 2, key 'a b'")
     expect(await lattice.data.get('fresh')).toBeUndefined()
+  })
+
+  test('goes to another JetStream domain and back', async () => {
+    await using folder = await tempFolder()
+    const store = JSON.stringify(folder.path)
+    await using server = await startNatsServer({config: `jetstream {domain: "hub", store_dir: ${store}}`})
+    const file = await fileOf(
+      ...Array.from({length: 20}, (_, index) => ({kind: 'key', key: `k${index}`, value: index})),
+    )
+    const where = ['-s', server.url, '-l', 'd', '--js-domain', 'hub']
+    const env = {XDG_CONFIG_HOME: folder.path, LATTICE_CONTEXT: undefined}
+    const back = newFile()
+    for (const argv of [
+      [file, ...byHand],
+      [file, '--mode', 'replace', ...byHand],
+    ]) {
+      expect(await run(CacheImport, [...argv, ...where], env)).toMatchObject({exitCode: 0})
+    }
+    expect(await run(CacheExport, ['-o', back, ...where], env)).toMatchObject({exitCode: 0})
+    expect(await readFile(back, 'utf8')).toContain('"key":"k19","revision":20,')
   })
 
   test('names a value that is too large for the server or the bucket', async () => {
