@@ -10,20 +10,35 @@ export interface EntityRef {
   readonly version?: Version
 }
 
+/** Hosts run actors and providers; services answer `$SRV`; a subject is whatever somebody listens on. */
+export type EntityKind = 'actor' | 'provider' | 'service' | 'subject'
+
 /** What answers on NATS in some lattice, with the versions of it that were found. */
 export interface Entity {
-  readonly kind: 'actor' | 'provider'
-  /** Public key `M…` or `V…`. */
+  readonly kind: EntityKind
+  /** Public key `M…` or `V…`, service name, or source subject. */
   readonly key: string
-  /** Name from its claims; the key where claims have none. */
+  /** Name from its claims, or the key. */
   readonly name: string
   readonly callAlias?: string
   /** Link name; providers only. */
   readonly link?: string
   /** Contract id; providers only. */
   readonly contract?: string
+  /** Where a service or subject is called and where its versions listen; others have theirs by convention. */
+  readonly endpoints?: readonly ListedEndpoint[]
   /** Running instances, sorted by version, then host. */
   readonly instances: readonly Instance[]
+}
+
+/** One subject that callers use, and the subject of each version that stands behind it. */
+export interface ListedEndpoint {
+  /** May hold `*` tokens and end in `>`. */
+  readonly source: string
+  /** Version → subject; what the n-th `*` of the source stood for is `$n`. The source itself for an incumbent. */
+  readonly addresses: Readonly<Record<string, string>>
+  /** Queue group of its instances, where it is known. */
+  readonly queue?: string
 }
 
 /** The running copies of one version on one host. */

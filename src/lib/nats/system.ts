@@ -33,8 +33,16 @@ const replySchema = z.object({
 
 const stallMs = 250
 
+/** Whatever asks servers about themselves: the system account, or their monitoring ports. */
+export interface Monitoring {
+  /** Longest wait for the answers of all servers, in milliseconds. */
+  readonly timeoutMs: number
+  servers: () => Promise<ServerIdentity[]>
+  ask: (endpoint: string, body?: unknown, options?: {expect?: number}) => Promise<SystemReply[]>
+}
+
 /** A connection of the system account: asks every server and gathers their answers. */
-export class SystemClient implements AsyncDisposable {
+export class SystemClient implements Monitoring, AsyncDisposable {
   readonly connection: NatsConnection
   /** Longest wait for the answers of all servers, in milliseconds. */
   readonly timeoutMs: number

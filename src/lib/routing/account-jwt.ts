@@ -43,22 +43,21 @@ export function readAccountToken(text: string): AccountToken {
   }
 }
 
-/** A change of one source of a token; `undefined` destinations remove its mapping. */
+/** Changes of sources of a token; `undefined` destinations remove a mapping. */
 export interface TokenEdit {
-  readonly source: string
-  readonly destinations: readonly Destination[] | undefined
+  readonly change: readonly {readonly source: string; readonly destinations: readonly Destination[] | undefined}[]
   /** From nextIssuedAt. */
   readonly issuedAt: number
 }
 
 /**
- * The token with one source changed, newly signed; every other claim, mapping and limit stays as it is, to the last
+ * The token with these sources changed, newly signed; every other claim, mapping and limit stays as it is, to the last
  * digit. Destinations of weight 0 are left out, because in a token 0 means 100.
  */
 export function editToken(token: AccountToken, edit: TokenEdit, key: SigningKey): string {
   const {header, payload} = decodeToken(token.text)
   const present = payload['nats'] as JsonObject
-  const edited = editMappings((present['mappings'] ?? {}) as JsonObject, edit)
+  const edited = edit.change.reduce(editMappings, (present['mappings'] ?? {}) as JsonObject)
   const nats = keepOrder(present, {...present, mappings: edited})
   const unnamed = keepOrder(payload, {...payload, iss: key.publicKey, iat: edit.issuedAt, nats})
   // Servers skip a token whose `jti` they already have, so it must differ whenever anything else does.
@@ -85,7 +84,7 @@ export function nextIssuedAt(
   return {issuedAt, waitMs: Math.max(0, Math.ceil((next - ahead) * 1000 - nowMs))}
 }
 
-function editMappings(mappings: JsonObject, {source, destinations}: TokenEdit): JsonObject {
+function editMappings(mappings: JsonObject, {source, destinations}: TokenEdit['change'][number]): JsonObject {
   const {[source]: previous, ...others} = mappings
   if (destinations === undefined) return others
   const list = destinations

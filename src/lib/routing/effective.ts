@@ -1,3 +1,4 @@
+import {asDestination} from './endpoint.js'
 import type {Destination} from './plan.js'
 
 /** Source → shares in whole percent, remainder written out; what is missing to 100 in a cluster is dropped. */
@@ -58,7 +59,8 @@ export function sameShares(left: readonly Destination[], right: readonly Destina
   return mine.size === other.size && [...mine].every(([key, weight]) => other.get(key) === weight)
 }
 
-function predictSource(source: string, list: TokenMappings[string]): Destination[] {
+/** The shares that a server makes of one source's list. */
+export function predictSource(source: string, list: TokenMappings[string]): Destination[] {
   // The server compares texts: only a destination that is written like the source asks for loss.
   const lossy = list.some(({subject}) => subject === source)
   const clusters = new Map<string, Destination[]>([['', []]])
@@ -70,17 +72,8 @@ function predictSource(source: string, list: TokenMappings[string]): Destination
   }
   return [...clusters].flatMap(([cluster, destinations]) => {
     const rest = 100 - destinations.reduce((total, {weight}) => total + weight, 0)
-    return rest > 0 && !lossy ? [...destinations, destination(remainder(source), rest, cluster)] : destinations
+    return rest > 0 && !lossy ? [...destinations, destination(asDestination(source), rest, cluster)] : destinations
   })
-}
-
-/** The source as a destination of itself: its n-th `*` is written `$n`. */
-function remainder(source: string): string {
-  let wildcards = 0
-  return source
-    .split('.')
-    .map((token) => (token === '*' ? `$${++wildcards}` : token))
-    .join('.')
 }
 
 const domainMapping = /^\$JS\.[^.*>]+\.API\.(?:INFO|(?:STREAM|CONSUMER|DIRECT|META|SERVER|ACCOUNT|\$KV|\$OBJ)\.>)$/

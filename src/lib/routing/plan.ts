@@ -1,8 +1,10 @@
 import {createHash} from 'node:crypto'
 
 import {compareVersions, type Version} from '../entity/version.js'
-import {legAddress, sourceOf, versionOfLeg, type Addressed} from './source.js'
-import {checkLegs, type Leg} from './weights.js'
+import {UsageError} from '../errors.js'
+import {predictSource} from './effective.js'
+import {asDestination, endpointsOf, sinkOf, type Endpoint, type Routed} from './endpoint.js'
+import {checkLegs, legLabel, type Leg} from './weights.js'
 
 /** One target of a mapping: that share of the messages, in percent, of publishers in that cluster or everywhere. */
 export interface Destination {
@@ -17,41 +19,90 @@ export interface MappingPlan {
   readonly destinations: readonly Destination[]
 }
 
-/** One version's weight before and after a change; 0 where it had or gets none. */
+/** One leg's weight before and after a change; 0 where it had or gets none. */
 export interface LegChange {
   readonly version: Version
+  readonly cluster?: string
+  readonly sink?: true
   readonly before: number
   readonly after: number
 }
 
-/** The mapping of legs, lowest version first; a leg of weight 0 is left out, because in a token 0 means 100. */
-export function planRoute(lattice: string, entity: Addressed, legs: readonly Leg[]): MappingPlan {
-  return {
-    source: sourceOf(lattice, entity),
-    destinations: checkLegs(legs).map(({version, weight}) => ({subject: legAddress(lattice, entity, version), weight})),
+/** The mappings of legs, one an endpoint; destinations lowest version first. A leg of weight 0 is left out, because in a token 0 means 100. */
+export function planRoute(lattice: string, entity: Routed, legs: readonly Leg[]): MappingPlan[] {
+  const checked = checkLegs(legs)
+  const regional = checked.some(({cluster}) => cluster !== undefined)
+  return endpointsOf(lattice, entity).map((endpoint) => {
+    const own = asDestination(endpoint.source)
+    const destinations = checked.map((leg) => destinationOf(endpoint, leg, entity.name))
+    // A destination may be named once in all clusters together; the source needs no name, what remains is its own.
+    return {
+      source: endpoint.source,
+      destinations: regional ? destinations.filter(({subject}) => subject !== own) : destinations,
+    }
+  })
+}
+
+function destinationOf(endpoint: Endpoint, leg: Leg, name: string): Destination {
+  const {version, weight, cluster, sink = false} = leg
+  const address = endpoint.addressOf(version)
+  const subject = address !== undefined && sink ? sinkOf(address) : address
+  if (subject === undefined) {
+    throw new UsageError(`Version ${JSON.stringify(version)} of '${name}' has no subject behind '${endpoint.source}'.`)
+  }
+  return {subject, weight, ...(cluster === undefined ? {} : {cluster})}
+}
+
+/** What stands in a table for one endpoint of an entity. */
+export interface EndpointMapping {
+  readonly source: string
+  /** Undefined: not mapped. Remainder written out, as predictTable and decodeTable give it. */
+  readonly destinations: readonly Destination[] | undefined
+}
+
+/**
+ * The inverse of planRoute: the legs that all endpoints have in common. Undefined when some endpoint is not mapped to a
+ * whole split over versions of the entity, or when they differ.
+ */
+export function legsOf(lattice: string, entity: Routed, mappings: readonly EndpointMapping[]): Leg[] | undefined {
+  const splits = endpointsOf(lattice, entity).map((endpoint) => {
+    const destinations = mappings.find(({source}) => source === endpoint.source)?.destinations
+    return destinations && legsOfEndpoint(endpoint, destinations)
+  })
+  const [first] = splits
+  return first !== undefined && splits.every((legs) => legs !== undefined && sameLegs(legs, first)) ? first : undefined
+}
+
+function legsOfEndpoint(endpoint: Endpoint, destinations: readonly Destination[]): Leg[] | undefined {
+  const legs = destinations.flatMap(({subject, weight, cluster}): Leg[] => {
+    const found = endpoint.versionOf(subject)
+    if (found === undefined) return []
+    return [
+      {
+        version: found.version,
+        weight,
+        ...(cluster === undefined ? {} : {cluster}),
+        ...(found.sink ? {sink: true as const} : {}),
+      },
+    ]
+  })
+  if (legs.length < destinations.length) return undefined
+  try {
+    return checkLegs(legs)
+  } catch (error) {
+    if (error instanceof UsageError) return undefined
+    throw error
   }
 }
 
-/** The inverse of planRoute; undefined when the destinations are not a whole split over versions of the entity. */
-export function legsOf(lattice: string, entity: Addressed, destinations: readonly Destination[]): Leg[] | undefined {
-  const legs = destinations.flatMap(({subject, weight, cluster}) => {
-    const version = versionOfLeg(lattice, entity, subject)
-    return version === undefined || cluster !== undefined ? [] : [{version, weight}]
-  })
-  const sum = legs.reduce((total, {weight}) => total + weight, 0)
-  const distinct = new Set(legs.map(({version}) => version)).size
-  return legs.length === destinations.length && distinct === legs.length && sum === 100
-    ? legs.sort((a, b) => compareVersions(a.version, b.version))
-    : undefined
-}
-
-/** What changes between two splits, a line a version, lowest first; versions that keep their weight are left out. */
+/** What changes between two splits, a line a leg, lowest version first; legs that keep their weight are left out. */
 export function diffLegs(before: readonly Leg[], after: readonly Leg[]): LegChange[] {
-  const weightIn = (legs: readonly Leg[], version: string): number =>
-    legs.find((leg) => leg.version === version)?.weight ?? 0
-  return [...new Set([...before, ...after].map(({version}) => version))]
-    .sort(compareVersions)
-    .map((version) => ({version, before: weightIn(before, version), after: weightIn(after, version)}))
+  const legs = new Map([...before, ...after].map((leg) => [legLabel(leg), leg]))
+  const weightIn = (list: readonly Leg[], label: string): number =>
+    list.find((leg) => legLabel(leg) === label)?.weight ?? 0
+  return [...legs]
+    .sort(([, a], [, b]) => compareVersions(a.version, b.version))
+    .map(([label, {weight: _, ...leg}]) => ({...leg, before: weightIn(before, label), after: weightIn(after, label)}))
     .filter(({before: old, after: wanted}) => old !== wanted)
 }
 
@@ -60,10 +111,16 @@ export function sameLegs(left: readonly Leg[], right: readonly Leg[]): boolean {
   return diffLegs(left, right).length === 0
 }
 
-/** SHA-256 of a mapping, independent of the order of its destinations: shows whether what is live is what was applied. */
-export function mappingDigest(source: string, destinations: readonly Destination[]): string {
-  const lines = destinations.map(({subject, weight, cluster = ''}) => JSON.stringify([cluster, subject, weight])).sort()
-  return `sha256:${createHash('sha256')
-    .update(JSON.stringify([source, lines]))
-    .digest('hex')}`
+/** SHA-256 of mappings, independent of their order and of how a remainder is written: shows whether what is live is what was applied. */
+export function mappingDigest(mappings: readonly EndpointMapping[]): string {
+  const parts = mappings
+    .map(({source, destinations}) => [source, destinationLines(source, destinations ?? [])] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map((part) => JSON.stringify(part))
+  return `sha256:${createHash('sha256').update(parts.join('\n')).digest('hex')}`
+}
+
+function destinationLines(source: string, destinations: readonly Destination[]): string[] {
+  const whole = destinations.length === 0 ? [] : predictSource(source, destinations)
+  return whole.map(({subject, weight, cluster = ''}) => JSON.stringify([cluster, subject, weight])).sort()
 }

@@ -1,9 +1,9 @@
 import type {Entity} from '../entity/entity.js'
-import {decodeVersion, encodeVersion, type Version} from '../entity/version.js'
+import {encodeVersion} from '../entity/version.js'
 import {UsageError} from '../errors.js'
 import {isLiteralSubject} from './subject.js'
 
-/** What of an entity its subjects are made of. */
+/** What of an actor or provider its subjects are made of. */
 export type Addressed = Pick<Entity, 'kind' | 'key' | 'link'>
 
 /** The subject that callers of a v0 entity publish to, whatever the version. */
@@ -18,12 +18,6 @@ export function legAddress(lattice: string, entity: Addressed, version: string):
   return `${sourceOf(lattice, entity)}.${encodeVersion(version)}`
 }
 
-/** The version that a leg address stands for; undefined for any other subject. */
-export function versionOfLeg(lattice: string, entity: Addressed, subject: string): Version | undefined {
-  const prefix = `${sourceOf(lattice, entity)}.`
-  return subject.startsWith(prefix) ? decodeVersion(subject.slice(prefix.length)) : undefined
-}
-
 /**
  * The queue group in which all instances of an entity share its subjects; another group would get copies. It is the same
  * on the source and on every leg address: a leaf node sends a message on for the groups that it knows on the source, and
@@ -35,5 +29,15 @@ export function queueGroup(lattice: string, entity: Addressed): string {
 
 /** Key of an entity's route record: a display name may change, this does not. */
 export function routeKey({kind, key, link = 'default'}: Addressed): string {
-  return `v0.${Buffer.from(kind === 'actor' ? key : `${key}/${link}`).toString('base64url')}`
+  const encode = (identity: string): string => Buffer.from(identity).toString('base64url')
+  switch (kind) {
+    case 'actor':
+      return `v0.${encode(key)}`
+    case 'provider':
+      return `v0.${encode(`${key}/${link}`)}`
+    case 'service':
+      return `svc.${encode(key)}`
+    case 'subject':
+      return `subj.${encode(key)}`
+  }
 }

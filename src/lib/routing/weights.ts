@@ -6,6 +6,15 @@ import {UsageError} from '../errors.js'
 export interface Leg {
   readonly version: Version
   readonly weight: number
+  /** For publishers at servers of that cluster only; legs without it are for all others. */
+  readonly cluster?: string
+  /** The share fails at once instead of reaching the version. */
+  readonly sink?: true
+}
+
+/** A leg without its weight, as a person reads it; what makes it different from the other legs of a route. */
+export function legLabel({version, cluster, sink}: Omit<Leg, 'weight'>): string {
+  return `${version}${sink === true ? ' (dropped)' : ''}${cluster === undefined ? '' : ` in cluster ${cluster}`}`
 }
 
 /** What a user asked for: weights alone, versions to be found; or whole legs of a named entity. */
@@ -36,23 +45,33 @@ export function parseSplit(words: readonly string[]): AskedSplit {
       suggestions: howToWrite,
     })
   }
-  return {kind: 'legs', entity, legs: checkLegs(legs)}
+  return {kind: 'legs', entity, legs: checkLegs(legs.map(({version, weight}) => ({version, weight})))}
 }
 
-/** The legs sorted by version, without those of weight 0; throws a UsageError unless they are a whole split. */
+/**
+ * The legs sorted by version, without those of weight 0; throws a UsageError unless those of each cluster, and those for
+ * everywhere else, are a whole split.
+ */
 export function checkLegs(legs: readonly Leg[]): Leg[] {
   const seen = new Set<string>()
-  for (const {version} of legs) {
-    if (seen.has(version)) throw new UsageError(`Version ${quote(version)} stands in the split more than once.`)
-    seen.add(version)
+  for (const leg of legs) {
+    const label = legLabel(leg)
+    if (seen.has(label)) throw new UsageError(`Version ${quote(label)} stands in the split more than once.`)
+    seen.add(label)
   }
-  const weights = legs.map(({weight}) => weight)
-  for (const weight of weights) checkWeight(weight, String(weight))
-  checkSum(weights, weights.join('/'))
-  return legs
-    .filter(({weight}) => weight > 0)
-    .map(({version, weight}) => ({version, weight}))
-    .sort((a, b) => compareVersions(a.version, b.version))
+  for (const {weight} of legs) checkWeight(weight, String(weight))
+  const groups = Map.groupBy(legs, ({cluster}) => cluster)
+  if (!groups.has(undefined)) throw new UsageError('A split needs legs for callers outside the clusters that it names.')
+  for (const group of groups.values()) {
+    const weights = group.map(({weight}) => weight)
+    checkSum(weights, weights.join('/'))
+  }
+  return legs.filter(({weight}) => weight > 0).toSorted(compareLegs)
+}
+
+function compareLegs(a: Leg, b: Leg): number {
+  const [mine, other] = [`${a.cluster ?? ''} ${a.sink ?? ''}`, `${b.cluster ?? ''} ${b.sink ?? ''}`]
+  return compareVersions(a.version, b.version) || (mine < other ? -1 : mine > other ? 1 : 0)
 }
 
 const howToWrite = [

@@ -1,0 +1,108 @@
+import type {ServerIdentity} from '../nats/system.js'
+import {predictTable, sameShares, type MappingTable, type TokenMappings} from '../routing/effective.js'
+import type {Destination} from '../routing/plan.js'
+
+/** A change of one source of a mapping table; `undefined` destinations remove the mapping. */
+export interface SourceChange {
+  readonly source: string
+  readonly destinations: readonly Destination[] | undefined
+}
+
+/** Changes of several sources, made in one token or one file. */
+export type TableChange = readonly SourceChange[]
+
+/** One server as it serves an account. */
+export interface ServerView {
+  readonly server: ServerIdentity
+  /** Undefined where nobody uses the account, so that the server has not loaded it. */
+  readonly live?: {
+    /** Empty where the account has none. */
+    readonly token: string
+    readonly table: MappingTable
+    readonly expired: boolean
+  }
+}
+
+/** The mappings of an account at one moment: what its token or file says, and what is live. */
+export interface TableView {
+  readonly mappings: TokenMappings
+  readonly servers: readonly ServerView[]
+  /** Of the token or file, as `sha256:…`: what compare-and-set rests on. */
+  readonly digest: string
+  /** Callers in other accounts lose what is in flight at each push of a token that exports. */
+  readonly exportsServices: boolean
+}
+
+/** How one server stands to a change. */
+export interface ServerOutcome {
+  readonly server: Pick<ServerIdentity, 'name' | 'id'>
+  /**
+   * `applied`: the whole table is live there. `stored`: nobody uses the account there, and the new table is what it will
+   * load. `differs`: another table is live. `refused`: it said no. `missing`: it did not answer.
+   */
+  readonly outcome: 'applied' | 'stored' | 'differs' | 'refused' | 'missing'
+  /** Why, where it is neither applied nor stored. */
+  readonly reason?: string
+}
+
+/** What every server makes of a change. */
+export interface Verification {
+  readonly outcomes: readonly ServerOutcome[]
+  /** True when another tool replaced the token or file after us. */
+  readonly overtaken: boolean
+}
+
+/** A change that was handed to the servers. Nothing is live for sure until `verify` said so. */
+export interface Applied {
+  readonly before: TableView
+  /** From the first request to the last server's answer, in milliseconds. */
+  readonly pushMs: number
+  /** When the last server answered, in milliseconds since the epoch by our clock. */
+  readonly confirmedAt: number
+  /** Reads the whole table back from every server until it is base plus change everywhere or the time is over. */
+  verify: (withinMs: number) => Promise<Verification>
+  /** What makes it last, where it does not by itself; and what else the driver has to say, a sentence each. */
+  readonly notes: readonly string[]
+}
+
+export interface ReadOptions {
+  /** Servers that disagree are no error: the newest state counts, to mend what a half-taken change left. */
+  readonly newest?: boolean
+}
+
+export interface ApplyOptions extends ReadOptions {
+  /** Throws when what is there right before the change speaks against it. */
+  readonly inspect?: (view: TableView) => void
+}
+
+/** Whether the previous mappings are live again; `foreign`: another tool gave a source a mapping of its own since. */
+export type WriteBack = 'written' | 'not needed' | 'foreign' | 'failed'
+
+/** How routes become live: a signed token, or a file and a reload. */
+export interface Driver {
+  readonly name: 'jwt' | 'config'
+  /** What a plan made with it should warn of, a sentence each. */
+  readonly notes: readonly string[]
+  read: (options?: ReadOptions) => Promise<TableView>
+  /** Reads again, lets `inspect` judge, changes the table and nothing else. An error after it was sent leaves it unknown. */
+  apply: (change: TableChange, options?: ApplyOptions) => Promise<Applied>
+  /** Writes the previous mappings of a change into what is there by now. Never throws a LatticeError. */
+  takeBack: (
+    taken: {readonly change: TableChange; readonly previous: TableChange},
+    withinMs: number,
+  ) => Promise<WriteBack>
+}
+
+/** True when the table gives each source exactly these shares, or none where none are wanted. */
+export function holds(table: MappingTable, change: TableChange): boolean {
+  return change.every(({source, destinations}) => {
+    const present = table.get(source)
+    const wanted = destinations === undefined ? undefined : predictTable({[source]: destinations}).get(source)
+    return present === undefined || wanted === undefined ? present === wanted : sameShares(present, wanted)
+  })
+}
+
+/** True when the whole table is live, or will be as soon as somebody uses the account there. */
+export function isLive({outcome}: ServerOutcome): boolean {
+  return outcome === 'applied' || outcome === 'stored'
+}
