@@ -1,23 +1,13 @@
-import {setTimeout} from 'node:timers/promises'
+import {nuid, type NatsConnection} from '@nats-io/transport-node'
 
-import {headers, nuid, type MsgHdrs, type NatsConnection} from '@nats-io/transport-node'
-
-import {ServerError, UsageError} from '../errors.js'
-import {NoPermissionError, NoRespondersError, request} from '../nats/request.js'
+import {UsageError} from '../errors.js'
+import {NoPermissionError} from '../nats/request.js'
 import type {BucketEntry, WatchOptions} from './bucket-entry.js'
-import {MissingBucketError, nobodyTakes, originApi, RevisionConflictError} from './bucket-errors.js'
+import {MissingBucketError} from './bucket-errors.js'
+import {BucketWriter, writeHeaders, type KeyWrite} from './bucket-write.js'
 import type {DeliveryOptions} from './delivery.js'
-import {
-  askApi,
-  jetStream,
-  jsCodes,
-  readAnswer,
-  unexpectedAnswer,
-  type ApiAnswer,
-  type ApiError,
-  type JetStream,
-  type JetStreamSpec,
-} from './jetstream.js'
+import {askApi, jetStream, jsCodes, unexpectedAnswer, type JetStream, type JetStreamSpec} from './jetstream.js'
+import {readStoredMessage, type StoredMessage} from './stored-message.js'
 
 export interface BucketOptions {
   /** 1, 3 or 5; default 1. */
@@ -31,9 +21,6 @@ export interface BucketOptions {
 export interface Expectation {
   readonly expected?: number
 }
-
-/** How long a bucket may be without anybody who takes its writes. */
-const leaderMs = 2000
 
 /** Opens a bucket that is there; undefined when it is not. */
 export async function openBucket(nc: NatsConnection, name: string, spec: JetStreamSpec): Promise<Bucket | undefined> {
@@ -86,29 +73,33 @@ export class Bucket {
 
   /** The latest revision as the leader knows it, deletions included; undefined when the key never was. */
   async last(key: string): Promise<BucketEntry | undefined> {
-    return this.#read({last_by_subj: this.#subject(key)})
+    return (await this.#read({last_by_subj: this.#subject(key)}))?.entry
   }
 
   /** One revision of a key, deletions included; undefined when it is not stored or is another key's. */
   async at(key: string, revision: number): Promise<BucketEntry | undefined> {
-    const entry = await this.#read({seq: revision})
+    const entry = (await this.#read({seq: revision}))?.entry
     return entry?.key === parseBucketKey(key) ? entry : undefined
   }
 
   /** Writes a value and returns its revision. Throws a RevisionConflictError when the expectation is not met. */
   put(key: string, value: Uint8Array, {expected}: Expectation = {}): Promise<number> {
-    return this.#write(key, value, expected === undefined ? {} : {expected})
+    return this.#write({key, value, expected})
   }
 
   /** Throws the UsageError that a write of this value would end with, and writes nothing. */
   async checkSize(key: string, value: Uint8Array): Promise<void> {
     const {refuseLarge} = await import('./size-limits.js')
-    await refuseLarge(this.#js, this.name, {key, value, head: writeHeaders({expected: Number.MAX_SAFE_INTEGER})})
+    await refuseLarge(this.#js, this.name, {
+      key,
+      value,
+      head: writeHeaders({expected: Number.MAX_SAFE_INTEGER, id: nuid.next()}),
+    })
   }
 
   /** Leaves a DEL marker, the only deletion every host acts on, and returns its revision. */
   del(key: string, {expected}: Expectation = {}): Promise<number> {
-    return this.#write(key, new Uint8Array(), {operation: 'DEL', ...(expected === undefined ? {} : {expected})})
+    return this.#write({key, value: new Uint8Array(), operation: 'DEL', expected})
   }
 
   /** The present values of all keys, or of those with a prefix that ends at a dot; sorted by key. */
@@ -128,8 +119,8 @@ export class Bucket {
    */
   async *watch(options: WatchOptions): AsyncGenerator<BucketEntry> {
     const {watchBucket} = await import('./watch.js')
-    const last = (key: string): Promise<BucketEntry | undefined> =>
-      this.#read({last_by_subj: `$KV.${this.name}.${key}`})
+    const last = async (key: string): Promise<BucketEntry | undefined> =>
+      (await this.#read({last_by_subj: `$KV.${this.name}.${key}`}))?.entry
     yield* watchBucket({js: this.#js, bucket: this.name, last}, options)
   }
 
@@ -142,99 +133,30 @@ export class Bucket {
     // Who may only list is told what the server that lists knows.
     const lastRevision = async (): Promise<number> => {
       const last = await this.#read({last_by_subj: `$KV.${this.name}.${options.filter}`}).catch(leaveToReader)
-      return last?.revision ?? 0
+      return last?.entry.revision ?? 0
     }
     return readWhole(this.#js, this.name, {...options, lastRevision})
   }
 
-  async #read(query: {last_by_subj: string} | {seq: number}): Promise<BucketEntry | undefined> {
+  async #read(query: {last_by_subj: string} | {seq: number}): Promise<StoredMessage | undefined> {
     const {error, fields} = await askApi(this.#js, `STREAM.MSG.GET.KV_${this.name}`, query)
-    if (error === undefined) return readStored(fields['message'], this.name)
+    if (error === undefined) return readStoredMessage(fields['message'], this.name)
     if (error.code === jsCodes.noMessage) return undefined
     if (error.code === jsCodes.streamMissing) throw new MissingBucketError(this.name)
     throw unexpectedAnswer(error, `The bucket '${this.name}' cannot be read`)
   }
 
-  async #write(
-    key: string,
-    value: Uint8Array,
-    {operation, expected}: Expectation & {operation?: 'DEL'},
-  ): Promise<number> {
-    const subject = this.#subject(key)
-    const head = writeHeaders({operation, expected})
+  async #write(write: KeyWrite): Promise<number> {
+    const {key, value} = write
+    parseBucketKey(key)
     const {max_payload: limit = Infinity} = this.#js.nc.info ?? {}
     // A server hangs up on whoever sends it more than this; 512 is more than these headers ever have.
     if (value.length > limit - 512) await this.checkSize(key, value)
-    const {error, fields} = await this.#publish(subject, value, head)
-    if (error === undefined && typeof fields['seq'] === 'number') return fields['seq']
-    if (error === undefined) throw new ServerError(`The answer on '${subject}' is not an acknowledgement.`)
-    return this.#afterRefusal(error, {key, value, expected, operation})
+    const last = (wanted: string): Promise<StoredMessage | undefined> =>
+      this.#read({last_by_subj: this.#subject(wanted)})
+    const checkSize = (...about: [string, Uint8Array]): Promise<void> => this.checkSize(...about)
+    return new BucketWriter({js: this.#js, bucket: this.name, last, checkSize}, write).run()
   }
-
-  /**
-   * Nobody answers in a cluster for a moment after the bucket was made; nothing was stored then, so it is sent again. Nor
-   * does anybody for a bucket that follows one of another domain, which is where writes go.
-   */
-  async #publish(subject: string, value: Uint8Array, head: MsgHdrs): Promise<ApiAnswer> {
-    const {nc, timeoutMs, writePrefix} = this.#js
-    const deadline = performance.now() + timeoutMs
-    let until = performance.now() + Math.min(timeoutMs, leaderMs)
-    let target = `${writePrefix}${subject}`
-    for (;;) {
-      try {
-        const reply = await request(nc, target, value, {timeoutMs, headers: head, again: true})
-        const answer = readAnswer(reply.string(), target)
-        if (answer.error?.code !== jsCodes.sameMessagePending || performance.now() > until) return answer
-      } catch (failure) {
-        if (!(failure instanceof NoRespondersError)) throw failure
-        const asked = performance.now()
-        const {error, fields} = await askApi(this.#js, `STREAM.INFO.KV_${this.name}`)
-        if (error?.code === jsCodes.streamMissing) throw new MissingBucketError(this.name)
-        if (error !== undefined) throw unexpectedAnswer(error, `The bucket '${this.name}' cannot be written`)
-        // Whoever leads it answers; the time until somebody did so is no reason to give up on a write.
-        until = Math.min(deadline, until + performance.now() - asked)
-        if (performance.now() > until) throw nobodyTakes(this.name, fields, failure)
-        const origin = originApi(fields)
-        if (origin !== undefined) target = `${origin}.${subject}`
-      }
-      await setTimeout(25)
-    }
-  }
-
-  async #afterRefusal(
-    error: ApiError,
-    {
-      key,
-      value,
-      expected,
-      operation,
-    }: {key: string; value: Uint8Array; expected: number | undefined; operation: 'DEL' | undefined},
-  ): Promise<number> {
-    const wrongSequence: readonly number[] = [
-      jsCodes.wrongLastSequence,
-      jsCodes.wrongLastSequenceUnknown,
-      jsCodes.wrongLastSequencePending,
-    ]
-    if (error.code === jsCodes.messageTooLarge) await this.checkSize(key, value)
-    if (expected === undefined || !wrongSequence.includes(error.code)) {
-      throw unexpectedAnswer(error, `The bucket '${this.name}' refused the write of '${key}'`)
-    }
-    const present = await this.last(key)
-    // A deleted key does not exist, but its marker has a revision that the server compares with 0.
-    if (expected === 0 && operation === undefined && present?.operation === 'DEL') {
-      return this.#write(key, value, {expected: present.revision})
-    }
-    throw new RevisionConflictError(key, expected, present?.revision)
-  }
-}
-
-function writeHeaders({operation, expected}: {operation?: 'DEL' | undefined; expected?: number | undefined}): MsgHdrs {
-  const head = headers()
-  if (operation !== undefined) head.set('KV-Operation', operation)
-  if (expected !== undefined) head.set('Nats-Expected-Last-Subject-Sequence', String(expected))
-  // By its id the server knows a write that it has already, when it is sent again.
-  head.set('Nats-Msg-Id', nuid.next())
-  return head
 }
 
 /** Checks a key of a bucket and returns it; throws a UsageError. */
@@ -261,29 +183,4 @@ async function createBucket(
   if (error !== undefined && error.code !== jsCodes.streamDifferent) {
     throw unexpectedAnswer(error, `The bucket '${name}' cannot be made`)
   }
-}
-
-function readStored(message: unknown, bucket: string): BucketEntry {
-  const {subject, seq, hdrs, data, time} = (message ?? {}) as {
-    subject?: string
-    seq?: number
-    hdrs?: string
-    data?: string
-    time?: string
-  }
-  if (typeof subject !== 'string' || typeof seq !== 'number')
-    throw new ServerError(`The bucket '${bucket}' gave an unreadable message.`)
-  const operation = hdrs !== undefined && isMarker(Buffer.from(hdrs, 'base64').toString('latin1')) ? 'DEL' : 'PUT'
-  return {
-    key: subject.slice(`$KV.${bucket}.`.length),
-    operation,
-    value: operation === 'DEL' ? new Uint8Array() : Uint8Array.from(Buffer.from(data ?? '', 'base64')),
-    revision: seq,
-    created: new Date(time ?? 0).toISOString(),
-  }
-}
-
-/** True for headers of a message that says the key is gone: deleted, purged or expired. */
-function isMarker(headerText: string): boolean {
-  return /^(KV-Operation: *(DEL|PURGE)|Nats-Marker-Reason: *\S+) *$/im.test(headerText)
 }

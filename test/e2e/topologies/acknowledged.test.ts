@@ -11,6 +11,8 @@ import {until} from '../../support/until.js'
 
 const writers = 4
 const data = 'LATTICEDATA_default'
+/** A test that is tried again must not meet the keys of its first try. */
+let tries = 0
 
 let cluster: OperatorCluster
 beforeAll(async () => {
@@ -40,7 +42,8 @@ interface Writing extends AsyncDisposable {
  * Writers that each edit keys of their own by compare-and-set, as commands do. Nobody else writes them: a conflict where
  * the outcome of the write before was known would be a lie.
  */
-function startWriting(round: string): Writing {
+function startWriting(name: string): Writing {
+  const round = `${name}${++tries}`
   const acknowledged: Acknowledged[] = []
   const failures = new Set<string>()
   const counts = Array.from({length: writers}, () => 0)
