@@ -86,7 +86,8 @@ describe('findings about a plan', () => {
       {subject: 'a', weight: 40},
     ]
     expect(rules(new Map(), {source: 'x.*', destinations})).toEqual([
-      'refuse subject',
+      'warn unused-wildcard',
+      'warn unused-wildcard',
       'refuse duplicate',
       'refuse sum',
     ])
