@@ -1,0 +1,132 @@
+import type {Clock} from '../clock.js'
+import {ConflictError, ConnectionError} from '../errors.js'
+import {requestMany} from '../nats/request.js'
+import type {SystemClient} from '../nats/system.js'
+import {readAccountToken, type AccountToken} from '../routing/account-jwt.js'
+import {keepsTokens, type Resolver} from './resolver-kind.js'
+import {readAccountReply} from './system-replies.js'
+
+/** What an account's token is read through. */
+export interface TokenSource {
+  readonly system: SystemClient
+  readonly account: string
+  readonly clock: Clock
+  readonly resolvers: readonly Resolver[]
+}
+
+export interface TokenOptions {
+  /** Take the one issued last, to mend what a half-taken push left; else all must be the same. */
+  readonly newest?: boolean
+  /** The token where no server has one, such as that of a file. */
+  readonly given?: AccountToken
+}
+
+const agreeWithinMs = 2000
+
+/**
+ * The token that the next change rests on: of the servers that store it, else of those that run the account, else the
+ * given one. Throws a TokensDifferError when they differ for two seconds and a NoTokenError when there is none.
+ */
+export async function readBaseToken(source: TokenSource, options: TokenOptions = {}): Promise<AccountToken> {
+  const {clock, account} = source
+  const deadline = clock.now() + agreeWithinMs
+  for (;;) {
+    const found = await readTokens(source)
+    const tokens = [...found.stored, ...found.running]
+    if (tokens.length === 0) {
+      if (options.given?.account === account) return options.given
+      throw new NoTokenError(account)
+    }
+    const newest = newestOf(tokens)
+    if (options.newest === true || agree(found, newest)) return newest
+    if (clock.now() > deadline) throw new TokensDifferError(account, new Set(tokens).size, source.resolvers)
+    await clock.sleep(50)
+  }
+}
+
+/** What servers have of an account's token. */
+export interface FoundTokens {
+  /** Of servers that store it. */
+  readonly stored: readonly string[]
+  /** Of servers that only run it. */
+  readonly running: readonly string[]
+}
+
+/** The tokens that servers have; where a server stores its token, the one that it runs is left out. */
+export async function readTokens(source: TokenSource): Promise<FoundTokens> {
+  const {resolvers} = source
+  const someFull = resolvers.some(({kind}) => kind === 'full')
+  const onlyRunning = resolvers.filter((each) => !(someFull ? keepsTokens(each) : each.kind === 'full'))
+  const [stored, running] = await Promise.all([
+    readStoredTokens(source),
+    onlyRunning.length === 0 ? [] : readRunning(source, new Set(onlyRunning.map(({server}) => server.id))),
+  ])
+  return {stored, running}
+}
+
+/** A server that forgot what the others store is mended by the next push; it knows nothing that would be lost. */
+function agree({stored, running}: FoundTokens, newest: AccountToken): boolean {
+  const kept = stored.length > 0 ? stored : running
+  return kept.every((text) => text === newest.text)
+}
+
+/** The tokens that servers with a full resolver store; those that do not know the account give none. */
+export async function readStoredTokens({system, account, resolvers}: TokenSource): Promise<string[]> {
+  const expect = resolvers.filter(({kind}) => kind === 'full').length
+  if (expect === 0) return []
+  const subject = `$SYS.REQ.ACCOUNT.${account}.CLAIMS.LOOKUP`
+  const replies = await requestMany(system.connection, subject, '', {
+    timeoutMs: Math.min(system.timeoutMs, 5000),
+    stallMs: 500,
+    expect,
+  })
+  return replies.map((reply) => reply.string().trim()).filter((token) => token !== '')
+}
+
+/**
+ * Lets servers that keep no tokens load the account, by asking for its connections: one where nobody uses it would
+ * answer a push 200, skip it, and take the old token from its configuration later.
+ */
+export async function loadAccount({system, account, resolvers}: Omit<TokenSource, 'clock'>): Promise<void> {
+  if (resolvers.every(keepsTokens)) return
+  await system.ask('CONNZ', {acc: account, limit: 1})
+}
+
+async function readRunning(source: TokenSource, wanted: ReadonlySet<string>): Promise<string[]> {
+  await loadAccount(source)
+  const replies = await source.system.ask('ACCOUNTZ', {account: source.account})
+  return replies.flatMap((reply) => {
+    const token = wanted.has(reply.server.id) ? readAccountReply(reply)?.token : undefined
+    return token === undefined || token === '' ? [] : [token]
+  })
+}
+
+function newestOf(texts: readonly string[]): AccountToken {
+  return texts.map(readAccountToken).reduce((newest, token) => (token.issuedAt > newest.issuedAt ? token : newest))
+}
+
+/** No server has the account's token, so there is nothing to change. */
+export class NoTokenError extends ConnectionError {
+  constructor(account: string) {
+    super(`No server has a token of account '${account}' that can be changed.`, {
+      suggestions: ['nats server account info', '--account-jwt FILE with the token that the servers are given'],
+      details: {account},
+    })
+  }
+}
+
+/** Some server missed an earlier push, or was restarted since with the token of its configuration. */
+export class TokensDifferError extends ConflictError {
+  constructor(account: string, count: number, resolvers: readonly Resolver[]) {
+    const keeps = resolvers.every(keepsTokens)
+    super(
+      `The servers hold ${count} different tokens of account '${account}', so none of them can be changed safely.`,
+      {
+        suggestions: keeps
+          ? ['Try again after the resolver interval (2 minutes by default), when they have synchronised.']
+          : ['Give all servers the same token: the same resolver_preload, or the same answer of the account server.'],
+        details: {account, count},
+      },
+    )
+  }
+}
