@@ -122,6 +122,8 @@ export interface GatherOptions {
   readonly timeoutMs: number
   /** Stop this long after the latest reply; without it only `expect` and the timeout end the wait. */
   readonly stallMs?: number
+  /** Stop when nobody answered so long after the server got the request: who taps all subjects hides that nobody is there. */
+  readonly firstMs?: number
   /** Stop as soon as so many replies are in. */
   readonly expect?: number | ((replies: readonly Msg[]) => boolean)
 }
@@ -135,14 +137,16 @@ export function requestMany(
   nc: NatsConnection,
   subject: string,
   payload: Uint8Array | string,
-  {timeoutMs, stallMs, expect}: GatherOptions,
+  {timeoutMs, stallMs, firstMs, expect}: GatherOptions,
 ): Promise<Msg[]> {
   return new Promise((resolve, reject) => {
     let replies: Msg[] = []
     let stall: NodeJS.Timeout | undefined
     let heard = false
+    let finished = false
     let subscription: Subscription | undefined
     const finish = (error?: Error): void => {
+      finished = true
       clearTimeout(total)
       clearTimeout(stall)
       stopFollowing()
@@ -155,8 +159,8 @@ export function requestMany(
       if (msg.headers?.code === 503 && msg.data.length === 0) return finish()
       replies.push(msg)
       if (typeof expect === 'function' ? expect(replies) : replies.length === expect) return finish()
-      if (stallMs === undefined) return
       clearTimeout(stall)
+      if (stallMs === undefined) return
       stall = setTimeout(finish, stallMs)
     }
     const send = (): void => {
@@ -171,7 +175,10 @@ export function requestMany(
         Object.assign(subscription, {requestSubject: subject})
         nc.publish(subject, payload, {reply: inbox})
         nc.flush().then(
-          () => (heard = true),
+          () => {
+            heard = true
+            if (firstMs !== undefined && replies.length === 0 && !finished) stall = setTimeout(finish, firstMs)
+          },
           () => undefined,
         )
       } catch (error) {
@@ -189,8 +196,8 @@ export function requestMany(
   })
 }
 
-/** The client keeps the prefix it was opened with, but its interface does not show it. */
-function inboxPrefix(nc: NatsConnection): string | undefined {
+/** Where answers to a connection arrive, unless at the usual place: the client keeps it, but its interface does not show it. */
+export function inboxPrefix(nc: NatsConnection): string | undefined {
   return (nc as {options?: {inboxPrefix?: string}}).options?.inboxPrefix
 }
 
