@@ -14,7 +14,7 @@ const layers = {
   nats: ['files', 'entity', 'keys', 'nsc'],
   nsc: ['files', 'keys'],
   contexts: ['files', 'entity', 'keys', 'nats', 'nsc'],
-  output: ['entity'],
+  output: ['entity', 'routing'],
   control: ['entity', 'records', 'nats', 'output'],
   rpc: ['entity', 'routing', 'keys', 'nats'],
   cache: ['entity', 'records', 'nats', 'keys', 'output'],

@@ -68,7 +68,7 @@ async function barePush(nc: NatsConnection, server: OperatorServer): Promise<num
   const stored = await nc.request(`$SYS.REQ.ACCOUNT.${server.account.publicKey}.CLAIMS.LOOKUP`, '')
   const token = readAccountToken(stored.string())
   const destinations = [{subject: `bench.bare.v${token.issuedAt % 2}`, weight: 100}]
-  const edit = {source: 'bench.bare', destinations, issuedAt: token.issuedAt + 1}
+  const edit = {change: [{source: 'bench.bare', destinations}], issuedAt: token.issuedAt + 1}
   const text = editToken(token, edit, server.operatorSigning)
   const started = performance.now()
   await nc.request('$SYS.REQ.CLAIMS.UPDATE', text, {timeout: 5000})

@@ -139,7 +139,7 @@ const plannedRoute = z.strictObject({
   dryRun: z.literal(true),
   state: z.literal('planned'),
   revision: count,
-  mapping: z.strictObject({source: text, destinations}),
+  mappings: z.array(z.strictObject({source: text, destinations})),
   record: z.looseObject({legs}),
 })
 const routeView = z.strictObject({
@@ -162,7 +162,7 @@ const routeView = z.strictObject({
   effective: z.strictObject({
     visible: z.literal(true),
     legs,
-    mapping: destinations,
+    mappings: z.array(z.strictObject({source: text, destinations})),
     agrees: yes,
     servers: z.array(z.strictObject({name: text, state: z.enum(['applied', 'stored', 'differs'])})),
   }),

@@ -67,9 +67,10 @@ test(
       })
       const {token} = await readAccount({system: opened.system, account: server.account.publicKey, clock: systemClock})
       const table = predictTable(token.mappings)
-      const live = actors.map(
-        ({entity}) => legsOf(lattice, entity, table.get(sourceOf(lattice, entity)) ?? [])?.[0]?.weight,
-      )
+      const live = actors.map(({entity}) => {
+        const source = sourceOf(lattice, entity)
+        return legsOf(lattice, entity, [{source, destinations: table.get(source)}])?.[0]?.weight
+      })
       expect(live).toEqual(weights)
     }
     expect(weights).not.toContain(undefined)

@@ -76,7 +76,7 @@ test('no route is cleared while two versions listen on the source; with one left
   await story.cli.ok('stop', 'echo@2.0.0')
   expect(await story.cli.ok('route', 'clear', 'echo')).toMatchObject({changed: true, legs: [], servers: {applied: 1}})
   const view = await story.cli.ok('route', 'show', 'echo')
-  expect(view).toMatchObject({effective: {mapping: null, agrees: true}})
+  expect(view).toMatchObject({effective: {mappings: null, agrees: true}})
   expect(await story.cli.ok('route', 'clear', 'echo')).toMatchObject({changed: false})
 })
 

@@ -1,31 +1,20 @@
 import type {Clock} from '../clock.js'
 import {ConflictError, ConnectionError} from '../errors.js'
 import {requestMany} from '../nats/request.js'
-import type {ServerIdentity, SystemClient} from '../nats/system.js'
+import {createHash} from 'node:crypto'
+
+import type {Monitoring, ServerIdentity, SystemClient} from '../nats/system.js'
 import {readAccountToken, type AccountToken} from '../routing/account-jwt.js'
-import {
-  compareTables,
-  decodeTable,
-  predictTable,
-  type MappingTable,
-  type TableDifference,
-} from '../routing/effective.js'
+import {compareTables, decodeTable, predictTable, type TableDifference} from '../routing/effective.js'
 import type {TrustedOperator} from '../routing/trust.js'
+import type {ReadOptions, ServerView, TableView} from './driver.js'
 import {readAccountReply, readNeighbours, readVarzReply} from './system-replies.js'
 
-/** One server as it serves an account. */
-export interface ServerView {
-  readonly server: ServerIdentity
-  /** Undefined where nobody uses the account, so that the server has not loaded it. */
-  readonly live?: {readonly token: string; readonly table: MappingTable; readonly expired: boolean}
-}
-
 /** An account as the servers store and serve it at one moment. */
-export interface AccountView {
+export interface AccountView extends TableView {
   readonly account: string
   /** The stored token, the same on every server that keeps tokens. */
   readonly token: AccountToken
-  readonly servers: readonly ServerView[]
 }
 
 /** Whom the servers trust, and what time it is there. */
@@ -46,12 +35,6 @@ export interface AccountSource {
 
 const agreeWithinMs = 2000
 
-/** Whether a view is worth anything while the servers hold different tokens. */
-export interface ReadOptions {
-  /** Take the one issued last, to mend what a half-taken push left; else all must be the same. */
-  readonly newest?: boolean
-}
-
 /**
  * Reads token and effective tables from every server. Throws a TokensDifferError when the servers' tokens differ for
  * two seconds, and a NoStoredTokenError when none keeps tokens.
@@ -61,11 +44,24 @@ export async function readAccount(source: AccountSource, {newest = false}: ReadO
     newest ? lookUpNewest(source) : lookUpAgreed(source),
     readServers(source),
   ])
-  return {account: source.account, token, servers}
+  return viewOf(token, servers)
 }
 
-/** The tables that are live, a server each; sorted by name. */
-export async function readServers({system, account}: Pick<AccountSource, 'system' | 'account'>): Promise<ServerView[]> {
+/** A token as drivers show what they change. */
+export function viewOf(token: AccountToken, servers: readonly ServerView[]): AccountView {
+  const {account, mappings, exportsServices, text} = token
+  const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`
+  return {account, token, mappings, servers, digest, exportsServices}
+}
+
+/** The tables that are live, a server each; sorted by name. The account is its public key, or its name in a configuration. */
+export async function readServers({
+  system,
+  account,
+}: {
+  readonly system: Pick<Monitoring, 'ask'>
+  readonly account: string
+}): Promise<ServerView[]> {
   const replies = await system.ask('ACCOUNTZ', {account})
   return replies
     .map((reply) => {

@@ -1,3 +1,4 @@
+import {TimeoutError, type LatticeError} from '../errors.js'
 import type {ServerIdentity} from '../nats/system.js'
 import {predictTable, sameShares, type MappingTable, type TokenMappings} from '../routing/effective.js'
 import type {Destination} from '../routing/plan.js'
@@ -78,13 +79,20 @@ export interface ApplyOptions extends ReadOptions {
 /** Whether the previous mappings are live again; `foreign`: another tool gave a source a mapping of its own since. */
 export type WriteBack = 'written' | 'not needed' | 'foreign' | 'failed'
 
+/** The change was sent and what became of it could not be found out; the message is that of its cause. */
+export class SentUnknownError extends TimeoutError {
+  constructor(cause: LatticeError) {
+    super(cause.message, {suggestions: cause.suggestions, details: cause.details, cause})
+  }
+}
+
 /** How routes become live: a signed token, or a file and a reload. */
 export interface Driver {
   readonly name: 'jwt' | 'config'
   /** What a plan made with it should warn of, a sentence each. */
   readonly notes: readonly string[]
   read: (options?: ReadOptions) => Promise<TableView>
-  /** Reads again, lets `inspect` judge, changes the table and nothing else. An error after it was sent leaves it unknown. */
+  /** Reads again, lets `inspect` judge, changes these sources and nothing else. Where the outcome is unknown: a SentUnknownError. */
   apply: (change: TableChange, options?: ApplyOptions) => Promise<Applied>
   /** Writes the previous mappings of a change into what is there by now. Never throws a LatticeError. */
   takeBack: (

@@ -2,16 +2,9 @@ import {compareTables, predictTable, type MappingTable, type TableDifference} fr
 import type {AccountToken} from '../routing/account-jwt.js'
 import {readAccountToken} from '../routing/account-jwt.js'
 import type {ServerIdentity} from '../nats/system.js'
-import {liveDifferences, lookUpTokens, readServers, type AccountSource, type ServerView} from './account-state.js'
-import type {Receipt} from './account-jwt.js'
-import type {ServerOutcome} from './applier.js'
-
-/** What every server makes of a push. */
-export interface Verification {
-  readonly outcomes: readonly ServerOutcome[]
-  /** True when another tool pushed a token after ours. */
-  readonly overtaken: boolean
-}
+import {liveDifferences, lookUpTokens, readServers, type AccountSource} from './account-state.js'
+import type {ServerOutcome, ServerView, Verification} from './driver.js'
+import type {Receipt} from './push.js'
 
 /**
  * Reads the whole table back from every server and compares it with base plus our change, again until it is so or
@@ -81,25 +74,24 @@ function judgeServer(
 
 /** Servers quote the mapping that they do not like, and it need not be ours. */
 function hideForeign(message: string, {change}: Receipt): string {
-  const ours = [change.source, ...(change.destinations ?? []).map(({subject}) => subject)]
+  const ours = change.flatMap(({source, destinations = []}) => [source, ...destinations.map(({subject}) => subject)])
   return message.replace(/"([^"]*)"/g, (quoted, text: string) => (ours.includes(text) ? quoted : '"…"'))
 }
 
 function differenceText({server}: ServerView, table: MappingTable, {receipt, current}: Basis): string | undefined {
-  const {source} = receipt.change
-  const wanted = predictTable(receipt.token.mappings).get(source)
-  const asked = new Map(predictTable(current.mappings))
-  if (wanted === undefined) asked.delete(source)
-  else asked.set(source, wanted)
+  const sources = new Set(receipt.change.map(({source}) => source))
+  const wanted = predictTable(receipt.token.mappings)
+  const others = [...predictTable(current.mappings)].filter(([source]) => !sources.has(source))
+  const asked = new Map([...others, ...[...wanted].filter(([source]) => sources.has(source))])
   const known = receipt.before.servers.find((view) => view.server.id === server.id)
   const tolerated = known === undefined ? [] : liveDifferences(known, receipt.before.token)
   const differences = compareTables(asked, table).filter(
-    (difference) => difference.source === source || !tolerated.some((old) => sameDifference(old, difference)),
+    (difference) => sources.has(difference.source) || !tolerated.some((old) => sameDifference(old, difference)),
   )
   if (differences.length === 0) return undefined
-  const others = differences.filter((difference) => difference.source !== source).length
-  const ours = differences.length > others ? ['our mapping is not live'] : []
-  return [...ours, ...(others > 0 ? [`${others} other mappings differ`] : [])].join(', ')
+  const foreign = differences.filter(({source}) => !sources.has(source)).length
+  const ours = differences.length > foreign ? ['our mapping is not live'] : []
+  return [...ours, ...(foreign > 0 ? [`${foreign} other mappings differ`] : [])].join(', ')
 }
 
 /** A foreign mapping that was not live before us is not our failure, as long as it is the same one. */

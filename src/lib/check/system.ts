@@ -1,6 +1,6 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
-import {checkTrust} from '../apply/account-jwt.js'
+import {checkTrust} from '../apply/push.js'
 import {readAccount, readFacts, type ServersFacts} from '../apply/account-state.js'
 import type {Clock} from '../clock.js'
 import type {SigningKey} from '../keys/nkey.js'

@@ -1,6 +1,8 @@
 import type {RouteChange, ServerCount} from '../routes/result.js'
 import type {RouteView} from '../routes/view.js'
+import type {MappingPlan} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
+import {legLabel} from '../routing/weights.js'
 import {fields} from './fields.js'
 import {table, type TableOptions} from './table.js'
 import {clean} from './text.js'
@@ -8,14 +10,14 @@ import {formatAge} from './time.js'
 
 /** What a route command did: before and after of each version, on which servers, and how to take it back. */
 export function routeChangeView(change: RouteChange, options: TableOptions): string {
-  const {lattice, context, reason, undo, mapping, dryRun} = change
+  const {lattice, context, reason, undo, mappings, dryRun} = change
   const where = `lattice '${lattice}'${context === undefined ? '' : `, context '${context}'`}`
   const lines = [
     `${headline(change)} in ${where}`,
     ...(change.legs.length === 0 && (change.previous?.length ?? 0) === 0 ? [] : [legsTable(change, options)]),
     reason === undefined ? undefined : clean(reason),
     serversLine(change),
-    dryRun ? mappingLines(mapping ?? undefined, change.source) : undefined,
+    dryRun ? mappingLines(mappings ?? [], change.source) : undefined,
     undo === undefined ? undefined : `Undo: ${clean(undo)}`,
   ]
   return lines.filter((line) => line !== undefined).join('\n')
@@ -71,7 +73,7 @@ export function routeDetailsView({recorded, effective, ...view}: RouteView, now:
 /** `1.0.0 70 %, 2.0.0 30 %`, or `none`. */
 export function formatLegs(legs: readonly Leg[] | undefined | null): string {
   if (legs === undefined || legs === null) return ''
-  return legs.length === 0 ? 'none' : legs.map(({version, weight}) => `${version} ${weight} %`).join(', ')
+  return legs.length === 0 ? 'none' : legs.map((leg) => `${legLabel(leg)} ${leg.weight} %`).join(', ')
 }
 
 function headline({dryRun, changed, legs, entity}: RouteChange): string {
@@ -83,14 +85,14 @@ function headline({dryRun, changed, legs, entity}: RouteChange): string {
 }
 
 function legsTable({previous, legs}: RouteChange, options: TableOptions): string {
-  const versions = [...new Set([...(previous ?? []), ...legs].map(({version}) => version))]
-  const weight = (list: readonly Leg[] | null, version: string): string => {
-    const found = list?.find((leg) => leg.version === version)
+  const labels = [...new Set([...(previous ?? []), ...legs].map(legLabel))]
+  const weight = (list: readonly Leg[] | null, label: string): string => {
+    const found = list?.find((leg) => legLabel(leg) === label)
     return found === undefined ? '-' : `${found.weight} %`
   }
   return table(
     ['VERSION', 'BEFORE', 'AFTER'],
-    versions.map((version) => [version, weight(previous, version), weight(legs, version)]),
+    labels.map((label) => [label, weight(previous, label), weight(legs, label)]),
     options,
   )
 }
@@ -105,17 +107,26 @@ function serversText({applied, stored, total}: ServerCount): string {
   return stored === 0 ? `applied ${applied}/${total} servers` : `applied ${applied}/${total}, stored ${stored}/${total}`
 }
 
-function mappingLines(mapping: RouteChange['mapping'] | undefined, source: string): string {
-  if (mapping === undefined || mapping === null) return `Would remove the mapping of ${source}`
-  const lines = mapping.destinations.map(({subject, weight}) => `  ${weight} % to ${clean(subject)}`)
-  return [`Would map ${clean(mapping.source)}`, ...lines].join('\n')
+function mappingLines(mappings: NonNullable<RouteChange['mappings']>, source: string): string {
+  if (mappings.length === 0) return `Would remove the mapping of ${clean(source)}`
+  return mappings
+    .flatMap((mapping) => [`Would map ${clean(mapping.source)}`, ...mapping.destinations.map(destinationLine)])
+    .join('\n')
+}
+
+function destinationLine({subject, weight, cluster}: MappingPlan['destinations'][number]): string {
+  return `  ${weight} % to ${clean(subject)}${cluster === undefined ? '' : ` in cluster ${clean(cluster)}`}`
 }
 
 function formatEffective(effective: RouteView['effective']): string {
   if (!effective.visible) return 'mappings not visible'
-  if (effective.mapping === null) return 'none'
+  if (effective.mappings === null) return 'none'
   if (effective.legs !== null) return formatLegs(effective.legs)
-  return effective.mapping.map(({subject, weight}) => `${weight} % to ${subject}`).join(', ')
+  return effective.mappings
+    .flatMap(({source, destinations}) =>
+      destinations.map(({subject, weight}) => `${source}: ${weight} % to ${subject}`),
+    )
+    .join(', ')
 }
 
 function serverStates(servers: readonly {readonly name: string; readonly state: string}[]): string {

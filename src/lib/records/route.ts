@@ -11,10 +11,34 @@ const versionSchema = z.string().transform((text, context): Version => {
   }
 })
 
-const legsSchema = z
-  .array(z.object({version: versionSchema, weight: z.number().int().min(1).max(100)}))
-  .max(100)
-  .refine(isWholeSplit, {message: 'not a whole split'})
+/** A leg as it is recorded; see Leg. */
+interface RecordedLeg {
+  readonly version: Version
+  readonly weight: number
+  readonly cluster?: string
+  readonly sink?: true
+}
+
+const legSchema = z
+  .object({
+    version: versionSchema,
+    weight: z.number().int().min(1).max(100),
+    cluster: z.string().min(1).optional(),
+    sink: z.literal(true).optional(),
+  })
+  .transform(({cluster, sink, ...leg}): RecordedLeg => ({
+    ...leg,
+    ...(cluster === undefined ? {} : {cluster}),
+    ...(sink === undefined ? {} : {sink}),
+  }))
+
+const legsSchema = z.array(legSchema).max(100).refine(isWholeSplit, {message: 'not a whole split'})
+
+const endpointSchema = z.object({
+  source: z.string(),
+  addresses: z.record(z.string(), z.string()),
+  queue: z.string().optional(),
+})
 
 /**
  * The record of one entity's route. It is a proposal: what counts is the account token, and every command recomputes
@@ -22,14 +46,17 @@ const legsSchema = z
  */
 export const routeSchema = z.looseObject({
   lattice: z.string(),
-  kind: z.enum(['actor', 'provider']),
-  /** Public key of the entity. */
+  kind: z.enum(['actor', 'provider', 'service', 'subject']),
+  /** Public key of the entity, name of the service, or the source. */
   key: z.string(),
   name: z.string(),
   link: z.string().optional(),
+  /** The first one where there are several. */
   source: z.string(),
+  /** Of a service or subject: where each version listened when the route was made. */
+  endpoints: z.array(endpointSchema).optional(),
   strategy: z.string(),
-  driver: z.literal('jwt'),
+  driver: z.enum(['jwt', 'config']),
   /** `applying` until the change was verified; past its deadline nobody is at it any more. */
   state: z.enum(['applying', 'live']),
   /** Server time; only while applying. */
@@ -60,8 +87,14 @@ export const routeSchema = z.looseObject({
 
 export type RouteRecord = z.infer<typeof routeSchema>
 
-/** Nothing, or every version once and 100 percent in all. */
-function isWholeSplit(legs: readonly {readonly version: string; readonly weight: number}[]): boolean {
-  const sum = legs.reduce((total, {weight}) => total + weight, 0)
-  return legs.length === 0 || (sum === 100 && new Set(legs.map(({version}) => version)).size === legs.length)
+/** Nothing, or in each cluster every version once and 100 percent in all; legs for everywhere are one such group. */
+function isWholeSplit(legs: readonly RecordedLeg[]): boolean {
+  const groups = Map.groupBy(legs, ({cluster}) => cluster)
+  return (
+    (legs.length === 0 || groups.has(undefined)) &&
+    [...groups.values()].every((group) => {
+      const names = new Set(group.map(({version, sink = false}) => JSON.stringify([version, sink])))
+      return group.reduce((total, {weight}) => total + weight, 0) === 100 && names.size === group.length
+    })
+  )
 }

@@ -1,43 +1,49 @@
+import type {TableView} from '../apply/driver.js'
 import type {Entity} from '../entity/entity.js'
 import type {RouteRecord} from '../records/route.js'
-import type {AccountToken} from '../routing/account-jwt.js'
 import {predictTable} from '../routing/effective.js'
-import {legsOf, mappingDigest, type Destination} from '../routing/plan.js'
-import {sourceOf} from '../routing/source.js'
+import {endpointsOf, type Routed} from '../routing/endpoint.js'
+import {legsOf, mappingDigest, type EndpointMapping} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
 
-/** What the token says about an entity's source before a change. */
+/** What token or file say about an entity's sources before a change. */
 export interface RouteBefore {
-  readonly source: string
-  /** Undefined when the source is not mapped. */
-  readonly destinations?: readonly Destination[]
-  /** Undefined when the source is not mapped, or not to a whole split over versions of the entity. */
+  /** One an endpoint. */
+  readonly mappings: readonly EndpointMapping[]
+  /** True when any of the sources is mapped. */
+  readonly mapped: boolean
+  /** Undefined when the sources are not mapped, or not to one whole split over versions of the entity. */
   readonly legs?: readonly Leg[]
   readonly digest: string
 }
 
-/** Reads the present route of an entity from the token, which is the truth; the record is not. */
-export function readBefore(token: AccountToken, lattice: string, entity: Entity): RouteBefore {
-  const source = sourceOf(lattice, entity)
-  const destinations = predictTable(token.mappings).get(source)
-  const legs = destinations && legsOf(lattice, entity, destinations)
+/** Reads the present route of an entity from token or file, which is the truth; the record is not. */
+export function readBefore({mappings}: Pick<TableView, 'mappings'>, lattice: string, entity: Routed): RouteBefore {
+  const table = predictTable(mappings)
+  const present = endpointsOf(lattice, entity).map(({source}) => ({source, destinations: table.get(source)}))
+  const legs = legsOf(lattice, entity, present)
   return {
-    source,
-    ...(destinations && {destinations}),
+    mappings: present,
+    mapped: present.some(({destinations}) => destinations !== undefined),
     ...(legs && {legs}),
-    digest: mappingDigest(source, destinations ?? []),
+    digest: mappingDigest(present),
   }
 }
 
 /**
- * How a record stands to the token. `current`: it tells what is there. `interrupted`: a change was begun and not
+ * How a record stands to the truth. `current`: it tells what is there. `interrupted`: a change was begun and not
  * completed. `drifted`: the mapping is not the one that was applied. `foreign`: nobody recorded the mapping at all.
  */
 export type RecordState = 'current' | 'interrupted' | 'drifted' | 'foreign' | 'none'
 
-/** Compares a record with what the token says. */
+/** Compares a record with what token or file say. */
 export function judgeRecord(record: RouteRecord | undefined, before: RouteBefore): RecordState {
-  if (record === undefined) return before.destinations === undefined ? 'none' : 'foreign'
+  if (record === undefined) return before.mapped ? 'foreign' : 'none'
   if (record.state === 'live') return record.digest === before.digest ? 'current' : 'drifted'
   return before.digest === record.digest || before.digest === record.replacedDigest ? 'interrupted' : 'drifted'
+}
+
+/** The source that stands for an entity in short texts: its first. */
+export function mainSource(lattice: string, entity: Entity): string {
+  return endpointsOf(lattice, entity)[0]?.source ?? entity.key
 }

@@ -1,14 +1,19 @@
 import type {Entity} from '../entity/entity.js'
 import type {RouteRecord} from '../records/route.js'
-import {mappingDigest, sameLegs, type Destination} from '../routing/plan.js'
+import type {TableChange} from '../apply/driver.js'
+import {mappingDigest, sameLegs, type MappingPlan} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
-import type {RouteBefore} from './before.js'
+import {mainSource, type RouteBefore} from './before.js'
 import {serverNow, type Session} from './session.js'
 import type {StoredRoute} from './store.js'
 
+/** The word of the command that makes a route; shown, and never decided upon. */
+export type Strategy =
+  'ab' | 'bluegreen' | 'canary' | 'drop' | 'fail' | 'clear' | 'undo' | 'apply' | 'adopt' | 'restore'
+
 /** A route that is wanted. */
 export interface WantedRoute {
-  readonly strategy: 'ab' | 'bluegreen' | 'clear' | 'undo'
+  readonly strategy: Strategy
   readonly entity: Entity
   /** Empty: no mapping. */
   readonly legs: readonly Leg[]
@@ -33,6 +38,10 @@ export interface ChangeOptions {
   readonly repair?: boolean | undefined
   /** The user wrote `--share`: several versions may share the source. */
   readonly share?: boolean | undefined
+  /** Rules that the user switched off by name. */
+  readonly allow?: readonly string[] | undefined
+  /** When whoever looks at the route next takes it back, by server time. */
+  readonly expiresAt?: string | undefined
 }
 
 /** A change that passed all checks, with what it starts from. */
@@ -40,9 +49,22 @@ export interface ChangePlan {
   readonly wanted: WantedRoute
   readonly options: ChangeOptions
   readonly before: RouteBefore
-  /** Undefined: the mapping is removed. */
-  readonly destinations: readonly Destination[] | undefined
+  /** Empty: the mappings are removed. */
+  readonly mappings: readonly MappingPlan[]
   readonly warnings: readonly string[]
+}
+
+/** What a plan changes in the table. */
+export function changesOf({before, mappings}: Pick<ChangePlan, 'before' | 'mappings'>): TableChange {
+  return before.mappings.map(({source}) => ({
+    source,
+    destinations: mappings.find((mapping) => mapping.source === source)?.destinations,
+  }))
+}
+
+/** The revision that a change replaces; 0 for none. */
+export function presentRevision({stored, unreadable}: WantedRoute): number {
+  return stored?.revision ?? unreadable ?? 0
 }
 
 /** How long a change may take before others may heal what it left behind. */
@@ -56,7 +78,7 @@ export function applyingRecord(session: Session, plan: ChangePlan): RouteRecord 
     state: 'applying',
     deadline: new Date(now + applyingMs).toISOString(),
     legs: [...plan.wanted.legs],
-    digest: mappingDigest(plan.before.source, plan.destinations ?? []),
+    digest: mappingDigest(changesOf(plan)),
     replaced: replacedLegs(plan),
     replacedDigest: plan.before.digest,
   }
@@ -78,13 +100,13 @@ export function formerRecord(session: Session, plan: ChangePlan): RouteRecord {
     legs: [...(before.legs ?? [])],
     digest: before.digest,
     replaced: [],
-    replacedDigest: mappingDigest(before.source, []),
+    replacedDigest: mappingDigest(before.mappings.map(({source}) => ({source, destinations: undefined}))),
   }
 }
 
 function describe(
-  {lattice, who}: Session,
-  {wanted, options, before}: ChangePlan,
+  {lattice, who, driver}: Session,
+  {wanted, options}: ChangePlan,
   now: number,
 ): Pick<
   RouteRecord,
@@ -94,6 +116,7 @@ function describe(
   | 'name'
   | 'link'
   | 'source'
+  | 'endpoints'
   | 'strategy'
   | 'driver'
   | 'who'
@@ -101,22 +124,27 @@ function describe(
   | 'why'
   | 'allowances'
   | 'servers'
+  | 'expiresAt'
 > {
-  const {kind, key, name, link} = wanted.entity
+  const {kind, key, name, link, endpoints} = wanted.entity
   return {
     lattice,
     kind,
     key,
     name,
     ...(link === undefined ? {} : {link}),
-    source: before.source,
+    source: mainSource(lattice, wanted.entity),
+    ...(endpoints === undefined
+      ? {}
+      : {endpoints: endpoints.map((endpoint) => ({...endpoint, addresses: {...endpoint.addresses}}))}),
     strategy: wanted.strategy,
-    driver: 'jwt',
+    driver: driver.name,
     who: {...who},
     when: new Date(now).toISOString(),
     ...(options.why === undefined ? {} : {why: options.why}),
-    allowances: [...(options.repair ? ['repair'] : []), ...(options.share ? ['share'] : [])],
+    allowances: [...(options.repair ? ['repair'] : []), ...(options.share ? ['share'] : []), ...(options.allow ?? [])],
     servers: [],
+    ...(options.expiresAt === undefined ? {} : {expiresAt: options.expiresAt}),
   }
 }
 

@@ -1,24 +1,18 @@
-import type {ServerOutcome} from '../apply/applier.js'
-import type {WriteBack} from '../apply/write-back.js'
+import {isLive, type ServerOutcome, type WriteBack} from '../apply/driver.js'
 import type {Entity} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import {ConflictError, LatticeError, PartialError, ServerError, TimeoutError, UnsafeError} from '../errors.js'
 import type {RecordState} from './before.js'
 
-/** True when the whole table is live, or will be as soon as somebody uses the account there. */
-export function isLive({outcome}: ServerOutcome): boolean {
-  return outcome === 'applied' || outcome === 'stored'
-}
-
 /** The change is live on some servers, or was answered and is not live. */
 export class NotLiveError extends PartialError {
-  constructor(entity: Entity, outcomes: readonly ServerOutcome[], back: WriteBack | undefined) {
+  constructor(entities: readonly Entity[], outcomes: readonly ServerOutcome[], back: WriteBack | undefined) {
     const bad = outcomes.filter((outcome) => !isLive(outcome))
     const where = bad.map(({server, reason}) => `${server.name} (${reason ?? 'no reason given'})`).join(', ')
     super(
-      `The route of '${entityName(entity)}' is not live on ${bad.length} of ${outcomes.length} servers: ${where}; ${backText(back)}.`,
+      `The ${routesOf(entities)} ${entities.length > 1 ? 'are' : 'is'} not live on ${bad.length} of ${outcomes.length} servers: ${where}; ${backText(back)}.`,
       {
-        suggestions: [`lattice route show ${entityName(entity)}`],
+        suggestions: showLines(entities),
         details: {...describe(outcomes), ...(back === undefined ? {} : {writtenBack: back})},
       },
     )
@@ -27,11 +21,11 @@ export class NotLiveError extends PartialError {
 
 /** Another tool pushed a token of its own right after ours, without our change in it. */
 export class OvertakenError extends ConflictError {
-  constructor(entity: Entity, outcomes: readonly ServerOutcome[], back: WriteBack) {
+  constructor(entities: readonly Entity[], outcomes: readonly ServerOutcome[], back: WriteBack) {
     super(
-      `Another tool replaced the account token while the route of '${entityName(entity)}' was changed; ${backText(back)}.`,
+      `Another tool replaced the account's mappings while the ${routesOf(entities)} ${entities.length > 1 ? 'were' : 'was'} changed; ${backText(back)}.`,
       {
-        suggestions: [`lattice route show ${entityName(entity)}`, 'Run the same command again.'],
+        suggestions: [...showLines(entities), 'Run the same command again.'],
         details: {...describe(outcomes), writtenBack: back},
       },
     )
@@ -40,9 +34,9 @@ export class OvertakenError extends ConflictError {
 
 /** No server took the token. */
 export class RefusedPushError extends ServerError {
-  constructor(entity: Entity, outcomes: readonly ServerOutcome[]) {
+  constructor(entities: readonly Entity[], outcomes: readonly ServerOutcome[]) {
     const reason = outcomes.find(({outcome}) => outcome === 'refused')?.reason ?? 'no reason given'
-    super(`The servers refused the route of '${entityName(entity)}', and nothing was changed: ${reason}.`, {
+    super(`The servers refused the ${routesOf(entities)}, and nothing was changed: ${reason}.`, {
       details: describe(outcomes),
     })
   }
@@ -51,16 +45,17 @@ export class RefusedPushError extends ServerError {
 /** No server answered when the change was to be verified. */
 export class SilentServersError extends TimeoutError {
   constructor() {
-    super('No server answered after the push.')
+    super('No server answered after the change.')
   }
 }
 
 /** The push was sent and what became of it could not be found out. */
 export class UnknownOutcomeError extends TimeoutError {
-  constructor(entity: Entity, cause: Error) {
-    super(`Whether the route of '${entityName(entity)}' was changed is unknown: ${cause.message}`, {
-      suggestions: [`lattice route show ${entityName(entity)}`, 'Run the same command again.'],
-      details: {entity: entity.name, key: entity.key},
+  constructor(entities: readonly Entity[], cause: Error) {
+    const changed = entities.length > 1 ? 'were changed' : 'was changed'
+    super(`Whether the ${routesOf(entities)} ${changed} is unknown: ${cause.message}`, {
+      suggestions: [...showLines(entities), 'Run the same command again.'],
+      details: {entities: entities.map(({name, key}) => ({entity: name, key}))},
       cause,
     })
   }
@@ -95,6 +90,14 @@ export class DriftedRouteError extends UnsafeError {
       },
     )
   }
+}
+
+function routesOf(entities: readonly Entity[]): string {
+  return `${entities.length > 1 ? 'routes' : 'route'} of ${entities.map((entity) => `'${entityName(entity)}'`).join(', ')}`
+}
+
+function showLines(entities: readonly Entity[]): string[] {
+  return entities.map((entity) => `lattice route show ${entityName(entity)}`)
 }
 
 function backText(back: WriteBack | undefined): string {

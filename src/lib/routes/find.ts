@@ -1,12 +1,13 @@
 import {discover, type Discovery} from '../control/discover.js'
 import {controlSubjects} from '../control/subjects.js'
-import type {Entity, EntityRef} from '../entity/entity.js'
+import type {Entity, EntityRef, ListedEndpoint} from '../entity/entity.js'
 import {entityName, requireEntity} from '../entity/require.js'
 import {AmbiguousError, NotFoundError} from '../errors.js'
 import {isPublicKey} from '../keys/nkey.js'
 import {accountOf} from '../nats/creds.js'
 import {hasSystemCredentials} from '../nats/system.js'
 import {routeKey} from '../routing/source.js'
+import {isSubject} from '../routing/subject.js'
 import type {ChangeOptions, WantedRoute} from './draft.js'
 import type {Known} from './infer.js'
 import {readSubscribers} from './preflight.js'
@@ -94,15 +95,36 @@ async function discoverQuickly({control, spec, system}: RouteDeps): Promise<Disc
 }
 
 function entityOfRecord({record}: StoredRoute): Entity {
-  const {kind, key, name, link} = record
-  return {kind, key, name, ...(link === undefined ? {} : {link}), instances: []}
+  const {kind, key, name, link, endpoints} = record
+  return {
+    kind,
+    key,
+    name,
+    ...(link === undefined ? {} : {link}),
+    ...(endpoints === undefined ? {} : {endpoints: endpoints.map(listed)}),
+    instances: [],
+  }
 }
 
 /** Records are proposals: whoever may write them must not make up entities. */
 function isOfItsKey(stored: StoredRoute): boolean {
-  const {kind, key, link} = stored.record
-  const named = isPublicKey(key, kind === 'actor' ? 'M' : 'V') && (link === undefined || /^[A-Za-z0-9_-]+$/.test(link))
-  return named && routeKey(entityOfRecord(stored)) === stored.key
+  return isNamed(stored.record) && routeKey(entityOfRecord(stored)) === stored.key
+}
+
+function isNamed({kind, key, link, endpoints = []}: StoredRoute['record']): boolean {
+  switch (kind) {
+    case 'actor':
+    case 'provider':
+      return isPublicKey(key, kind === 'actor' ? 'M' : 'V') && (link === undefined || /^[A-Za-z0-9_-]+$/.test(link))
+    case 'service':
+      return /^[A-Za-z0-9_-]+$/.test(key) && endpoints.every(({source}) => isSubject(source))
+    case 'subject':
+      return isSubject(key) && endpoints.length === 1 && endpoints[0]!.source === key
+  }
+}
+
+function listed({source, addresses, queue}: NonNullable<StoredRoute['record']['endpoints']>[number]): ListedEndpoint {
+  return {source, addresses, ...(queue === undefined ? {} : {queue})}
 }
 
 function sameEntity(left: Entity, right: Entity): boolean {

@@ -1,15 +1,13 @@
 import {z} from 'zod'
 
-import type {AccountView} from '../apply/account-state.js'
 import {runningVersions, type Entity} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import {UnsafeError} from '../errors.js'
-import type {SystemClient} from '../nats/system.js'
-import {predictTable} from '../routing/effective.js'
+import type {Monitoring} from '../nats/system.js'
+import {predictTable, type MappingTable} from '../routing/effective.js'
+import {endpointsOf, type Endpoint} from '../routing/endpoint.js'
 import {lintPlan, type Finding} from '../routing/lint.js'
-import {planRoute} from '../routing/plan.js'
-import {legAddress, queueGroup} from '../routing/source.js'
-import type {Leg} from '../routing/weights.js'
+import type {ChangeOptions, ChangePlan} from './draft.js'
 import type {Session} from './session.js'
 
 /** One subscription as a server lists it. */
@@ -20,7 +18,7 @@ export interface Subscriber {
 
 /** Subscriptions of the account that a message on the subject would reach, on all servers. */
 export async function readSubscribers(
-  system: SystemClient,
+  system: Monitoring,
   {account, subject}: {readonly account: string; readonly subject: string},
 ): Promise<Subscriber[]> {
   const replies = await system.ask('SUBSZ', {account, subscriptions: true, test: subject, limit: 1024})
@@ -30,68 +28,109 @@ export async function readSubscribers(
   })
 }
 
-/** Everything that speaks against a plan, all at once: guards of the table, and legs without live subscribers. */
-export async function findProblems(
-  {driver, lattice, deps}: Session,
-  {entity, legs}: {readonly entity: Entity; readonly legs: readonly Leg[]},
-  view: AccountView,
-): Promise<Finding[]> {
-  if (legs.length === 0) return []
+/** Everything that speaks against one of the plans that change together: guards of the table, and legs without live subscribers. */
+export async function findProblems(session: Session, plan: ChangePlan, all: readonly ChangePlan[]): Promise<Finding[]> {
+  const {deps, lattice, view} = session
   const {inboxPrefix} = deps.spec
-  const plan = planRoute(lattice, entity, legs)
-  const guards = lintPlan(predictTable(view.token.mappings), plan, inboxPrefix === undefined ? {} : {inboxPrefix})
+  const {entity, legs} = plan.wanted
+  const table = tableWith(predictTable(view.mappings), all)
+  const guards = plan.mappings.flatMap((mapping) =>
+    lintPlan(table, mapping, inboxPrefix === undefined ? {} : {inboxPrefix}),
+  )
+  const versions = [...new Set(legs.filter(({sink}) => sink !== true).map(({version}) => version))]
   const findings = await Promise.all(
-    legs.map(async ({version}) => {
-      const subject = legAddress(lattice, entity, version)
-      const subscribers = await readSubscribers(driver.system, {account: driver.account, subject})
-      return judgeLeg(entity, version, {subscribers, queue: queueGroup(lattice, entity)})
-    }),
+    (legs.length === 0 ? [] : endpointsOf(lattice, entity)).flatMap((endpoint) =>
+      versions.map((version) => judgeLeg(session, {entity, version, endpoint})),
+    ),
   )
   return [...findings.flat(), ...guards]
 }
 
-/** Throws a RefusedRouteError that names every rule the plan breaks; returns the warnings. */
-export function refuseProblems(entity: Entity, findings: readonly Finding[]): string[] {
-  const refusals = findings.filter(({level}) => level === 'refuse')
-  if (refusals.length > 0) throw new RefusedRouteError(entity, refusals)
-  return findings.map(({sentence}) => sentence)
+/** The table as it will be, for what one plan means to another. */
+function tableWith(table: MappingTable, plans: readonly ChangePlan[]): MappingTable {
+  const changed = new Map(table)
+  for (const {mappings} of plans) for (const {source, destinations} of mappings) changed.set(source, destinations)
+  return changed
 }
 
-/** Wildcard taps watch and do not answer; another group on the very subject would get a copy of each message. */
-function judgeLeg(
-  entity: Entity,
-  version: string,
-  {subscribers, queue}: {readonly subscribers: readonly Subscriber[]; readonly queue: string},
-): Finding[] {
-  const leg = `${entityName(entity)}@${version}`
-  if (subscribers.some((one) => one.queue === queue)) {
-    const others = new Set(
-      subscribers.flatMap((one) => (one.queue === undefined || one.queue === queue ? [] : [one.queue])),
-    )
-    return [...others].map((other) => ({
-      rule: 'other-queue',
-      level: 'warn',
-      sentence: `Queue group '${other}' listens to '${leg}' too, and gets a copy of each of its messages.`,
+/** Throws a RefusedRouteError that names every rule the plans break, but for those that were switched off by name. */
+export function refuseProblems(
+  plans: readonly {readonly entity: Entity; readonly findings: readonly Finding[]}[],
+  {allow = []}: Pick<ChangeOptions, 'allow'>,
+): void {
+  const refused = plans
+    .map(({entity, findings}) => ({
+      entity,
+      findings: findings.filter(({level, rule}) => level === 'refuse' && !allow.includes(rule)),
     }))
+    .filter(({findings}) => findings.length > 0)
+  if (refused.length > 0) throw new RefusedRouteError(refused)
+}
+
+interface LegQuestion {
+  readonly entity: Entity
+  readonly version: string
+  readonly endpoint: Endpoint
+}
+
+/** Rules that a user may switch off by name, one at a time. */
+export const allowable = ['no-subscriber'] as const
+
+/** Wildcard taps watch and do not answer; another group on the very subject would get a copy of each message. */
+async function judgeLeg(
+  {system, account}: Session,
+  {entity, version, endpoint: {queue, ...endpoint}}: LegQuestion,
+): Promise<Finding[]> {
+  const address = endpoint.addressOf(version)
+  if (address === undefined) return []
+  const pattern = address.replace(/\$\d+|\{\{.*?\}\}/g, '*')
+  const subscribers = await readSubscribers(system, {account, subject: pattern})
+  const leg = `${entityName(entity)}@${version}`
+  const answering = subscribers.filter((one) =>
+    queue === undefined ? one.queue !== undefined || one.subject === pattern : one.queue === queue,
+  )
+  if (answering.length > 0) {
+    const groups = new Set(subscribers.flatMap((one) => (one.queue === undefined ? [] : [one.queue])))
+    return [...groups]
+      .filter((group) => group !== queue && groups.size > 1 && group !== answering[0]!.queue)
+      .map((other) => ({
+        rule: 'other-queue',
+        level: 'warn',
+        sentence: `Queue group '${other}' listens to '${leg}' too, and gets a copy of each of its messages.`,
+      }))
   }
   const runs = runningVersions(entity).some((running) => running === version)
   const wrong = subscribers.find((one) => one.queue !== undefined)?.queue
   const sentence =
     wrong !== undefined
       ? `The subscribers of '${leg}' are in queue group '${wrong}' and not in that of '${entityName(entity)}'.`
-      : runs
-        ? `Nobody listens on the subject of '${leg}', although it runs: its hosts do not speak versioned RPC.`
-        : `Nobody runs '${leg}'.`
+      : entity.kind === 'subject'
+        ? `Nobody listens on '${address}', where '${leg}' should.`
+        : runs
+          ? `Nobody listens on the subject of '${leg}', although it runs: its hosts do not speak versioned RPC.`
+          : `Nobody runs '${leg}'.`
   return [{rule: 'no-subscriber', level: 'refuse', sentence}]
 }
 
 /** The change breaks a safety rule, or several. */
 export class RefusedRouteError extends UnsafeError {
-  constructor(entity: Entity, findings: readonly Finding[]) {
-    const running = runningVersions(entity)
-    super(findings.map(({sentence}) => sentence).join(' '), {
-      suggestions: running.length > 0 ? [`lattice entity inspect ${entityName(entity)}`] : ['lattice entity ls'],
-      details: {entity: entity.name, key: entity.key, running, findings},
+  constructor(refused: readonly {readonly entity: Entity; readonly findings: readonly Finding[]}[]) {
+    const all = refused.flatMap(({findings}) => findings)
+    const named = refused.filter(({entity}) => runningVersions(entity).length > 0)
+    const words = new Set(all.flatMap(({rule}) => allowable.filter((word) => word === rule)))
+    super(all.map(({sentence}) => sentence).join(' '), {
+      suggestions: [
+        ...(named.length > 0
+          ? named.map(({entity}) => `lattice entity inspect ${entityName(entity)}`)
+          : ['lattice entity ls']),
+        ...[...words].map((word) => `--allow ${word}   (switches off this rule alone)`),
+      ],
+      details: {
+        entity: refused[0]!.entity.name,
+        key: refused[0]!.entity.key,
+        running: runningVersions(refused[0]!.entity),
+        findings: all,
+      },
     })
   }
 }

@@ -1,10 +1,10 @@
-import type {AccountView} from '../apply/account-state.js'
-import type {ServerOutcome} from '../apply/applier.js'
+import type {ServerOutcome, TableView} from '../apply/driver.js'
 import {formatRef, runningVersions, type Entity} from '../entity/entity.js'
 import {entityName, shellWord} from '../entity/require.js'
 import type {RouteRecord} from '../records/route.js'
 import type {MappingPlan} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
+import {mainSource} from './before.js'
 import type {ChangePlan} from './draft.js'
 import type {Session} from './session.js'
 
@@ -34,7 +34,7 @@ export interface RouteChange {
   readonly changed: boolean
   readonly dryRun: boolean
   readonly state: 'live' | 'planned'
-  readonly driver: 'jwt'
+  readonly driver: 'jwt' | 'config'
   readonly servers: ServerCount
   /** From sending the token to the last server's answer. */
   readonly pushMs?: number
@@ -49,8 +49,8 @@ export interface RouteChange {
   /** Why the route is not the one that was asked for. */
   readonly reason?: string
   readonly warnings?: readonly string[]
-  /** Of a dry run: the mapping that would be written; none would be removed. */
-  readonly mapping?: MappingPlan | null
+  /** Of a dry run: the mappings that would be written; empty: they would be removed. */
+  readonly mappings?: readonly MappingPlan[]
   /** Of a dry run: the record that would be written. */
   readonly record?: RouteRecord
 }
@@ -67,7 +67,7 @@ export function countServers(outcomes: readonly ServerOutcome[]): ServerCount {
 }
 
 /** The servers of an account that nothing has to be changed on. */
-export function presentServers({servers}: AccountView): ServerOutcome[] {
+export function presentServers({servers}: TableView): ServerOutcome[] {
   return servers.map(({server, live}) => ({server, outcome: live === undefined ? 'stored' : 'applied'}))
 }
 
@@ -103,8 +103,8 @@ export interface ChangeOutcome {
 }
 
 /** The result of a change, as it is printed. */
-export function changeResult({lattice, deps}: Session, plan: ChangePlan, outcome: ChangeOutcome): RouteChange {
-  const {wanted, before, destinations, warnings} = plan
+export function changeResult({lattice, deps, driver}: Session, plan: ChangePlan, outcome: ChangeOutcome): RouteChange {
+  const {wanted, before, mappings, warnings} = plan
   const {entity, legs, explicit, reason} = wanted
   const {changed, outcomes, pushMs, confirmedAt, revision, record} = outcome
   const dry = record !== undefined
@@ -117,11 +117,11 @@ export function changeResult({lattice, deps}: Session, plan: ChangePlan, outcome
     strategy: wanted.strategy,
     legs,
     previous: before.legs ?? null,
-    source: before.source,
+    source: mainSource(lattice, entity),
     changed,
     dryRun: dry,
     state: dry ? 'planned' : 'live',
-    driver: 'jwt',
+    driver: driver.name,
     servers: countServers(outcomes),
     ...(pushMs === undefined ? {} : {pushMs}),
     ...(confirmedAt === undefined ? {} : {liveAt: new Date(confirmedAt).toISOString()}),
@@ -130,6 +130,6 @@ export function changeResult({lattice, deps}: Session, plan: ChangePlan, outcome
     ...(explicit === undefined ? {} : {inferred: explicit}),
     ...(reason === undefined ? {} : {reason}),
     ...(warnings.length === 0 ? {} : {warnings}),
-    ...(dry ? {mapping: destinations === undefined ? null : {source: before.source, destinations}, record} : {}),
+    ...(dry ? {mappings, record} : {}),
   }
 }

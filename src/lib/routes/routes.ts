@@ -56,7 +56,7 @@ export class Routes {
       })
       .filter(
         ({recorded, effective}) =>
-          (recorded?.legs.length ?? 0) > 0 || (effective.visible && effective.mapping !== null),
+          (recorded?.legs.length ?? 0) > 0 || (effective.visible && effective.mappings !== null),
       )
       .sort((a, b) => (a.entity < b.entity ? -1 : 1))
   }

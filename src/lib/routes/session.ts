@@ -1,14 +1,15 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
-import {checkTrust, type JwtDriver} from '../apply/account-jwt.js'
-import {readAccount, readFacts, type AccountView} from '../apply/account-state.js'
+import {readAccount, readFacts, type ServersFacts} from '../apply/account-state.js'
+import type {Driver, TableView} from '../apply/driver.js'
+import {JwtDriver} from '../apply/jwt-driver.js'
 import {askApi, jetStream} from '../cache/jetstream.js'
 import {systemClock, type Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
 import {ConnectionError} from '../errors.js'
 import {hasOperatorKey, readOperatorKey} from '../nats/operator-key.js'
 import type {ConnectSpec} from '../nats/spec.js'
-import {hasSystemCredentials, type SystemClient} from '../nats/system.js'
+import {hasSystemCredentials, type Monitoring, type SystemClient} from '../nats/system.js'
 import {MissingSystemCredentialsError} from '../nats/system-user.js'
 import {RouteStore} from './store.js'
 import {identify, type Who} from './who.js'
@@ -31,16 +32,21 @@ export interface Session {
   readonly clock: Clock
   readonly lattice: string
   readonly store: RouteStore
-  readonly driver: JwtDriver
+  readonly driver: Driver
+  /** Asks the servers about themselves. */
+  readonly system: Monitoring
+  /** Public key of the account, or its name where accounts are configured. */
+  readonly account: string
+  readonly facts: ServersFacts
   readonly who: Who
-  /** The account when the session began; a change reads it again under the lease. */
-  readonly view: AccountView
+  /** The mappings when the session began; a change reads them again under the lease. */
+  readonly view: TableView
 }
 
 /** Who may read what: without system credentials mappings are not visible. */
 export interface Reader {
   readonly store: RouteStore
-  readonly view: AccountView | undefined
+  readonly view: TableView | undefined
 }
 
 export interface SessionOptions {
@@ -63,15 +69,9 @@ export async function openSession(deps: RouteDeps, {dryRun = false}: SessionOpti
   ])
   const source = {system, account: who.account, clock}
   const [facts, view] = await Promise.all([readFacts(source), readAccount(source)])
-  const driver: JwtDriver = {
-    ...source,
-    key,
-    facts,
-    timeoutMs: spec.timeoutMs,
-    ...(deps.secondsAhead === undefined ? {} : {secondsAhead: deps.secondsAhead}),
-  }
-  checkTrust(driver, view)
-  return {deps, clock, lattice: spec.lattice, store, driver, who, view}
+  const ahead = deps.secondsAhead === undefined ? {} : {secondsAhead: deps.secondsAhead}
+  const driver = JwtDriver.open({...source, key, facts, timeoutMs: spec.timeoutMs, ...ahead}, view)
+  return {deps, clock, lattice: spec.lattice, store, driver, system, account: who.account, facts, who, view}
 }
 
 /** Opens what showing routes needs: the records and, with system credentials, what is live. */
@@ -86,8 +86,8 @@ export async function openReader(deps: RouteDeps): Promise<Reader> {
 }
 
 /** Server time, in milliseconds since the epoch. */
-export function serverNow({clock, driver}: Pick<Session, 'clock' | 'driver'>): number {
-  return clock.now() + driver.facts.clockOffsetMs
+export function serverNow({clock, facts}: Pick<Session, 'clock' | 'facts'>): number {
+  return clock.now() + facts.clockOffsetMs
 }
 
 /** An nsc store may well hold the operator's key and no way into the system account. */

@@ -1,9 +1,9 @@
 import type {Entity} from '../entity/entity.js'
 import {entityName, shellWord, versionName} from '../entity/require.js'
 import {UnsafeError} from '../errors.js'
-import {sourceOf} from '../routing/source.js'
+import {endpointsOf} from '../routing/endpoint.js'
 import type {Leg} from '../routing/weights.js'
-import {readBefore} from './before.js'
+import {mainSource, readBefore} from './before.js'
 import {readSubscribers} from './preflight.js'
 import {lightVersions} from './result.js'
 import type {Session} from './session.js'
@@ -26,17 +26,14 @@ export async function planUnmapped(
   entity: Entity,
   {share, command}: {readonly share: boolean; readonly command: string},
 ): Promise<Unmapped> {
-  const {driver, lattice, view} = session
-  const before = readBefore(view.token, lattice, entity)
-  if (before.destinations === undefined) return {legs: []}
+  const {lattice, view} = session
+  const before = readBefore(view, lattice, entity)
+  if (!before.mapped) return {legs: []}
   const light = lightVersions(entity)
   const unknown = entity.instances.some(({dark, version}) => !dark && version === undefined)
   if (light.length + (unknown ? 1 : 0) > 1 && !share) throw new SharedSourceError(entity, before.legs ?? [], command)
-  const subject = sourceOf(lattice, entity)
-  const subscribers = await readSubscribers(driver.system, {account: driver.account, subject})
   const name = entityName(entity)
-  // Who listens in no queue group, or with a wildcard, watches and does not answer.
-  if (subscribers.some((one) => one.subject === subject && one.queue !== undefined)) {
+  if (await isServed(session, entity)) {
     const surprise = light.filter((version) => !before.legs?.some((leg) => leg.version === version))
     return {
       legs: [],
@@ -51,7 +48,7 @@ export async function planUnmapped(
       `Nobody listens on the source of '${name}' itself, so without the mapping its callers reach nobody.`,
       {
         suggestions: [`lattice entity inspect ${name}`],
-        details: {entity: entity.name, key: entity.key, source: subject},
+        details: {entity: entity.name, key: entity.key, source: mainSource(lattice, entity)},
       },
     )
   }
@@ -59,6 +56,18 @@ export async function planUnmapped(
     legs: [{version: heaviest.version, weight: 100}],
     reason: `Nobody listens on the source of '${name}' itself, so version ${heaviest.version} stays at 100 %.`,
   }
+}
+
+/** True when every source has somebody who answers; who listens in no queue group, or with a wildcard, watches. */
+async function isServed({system, account, lattice}: Session, entity: Entity): Promise<boolean> {
+  const served = await Promise.all(
+    endpointsOf(lattice, entity).map(async ({source}) => {
+      const subscribers = await readSubscribers(system, {account, subject: source})
+      const plain = entity.kind === 'subject' || entity.kind === 'service'
+      return subscribers.some(({subject, queue}) => subject === source && (plain || queue !== undefined))
+    }),
+  )
+  return served.every(Boolean)
 }
 
 /** Without the mapping several versions would share the traffic by chance; rule 2. */

@@ -1,12 +1,11 @@
-import type {AccountView} from '../apply/account-state.js'
-import {formatRef, type Entity} from '../entity/entity.js'
+import {holds, type TableView} from '../apply/driver.js'
+import {formatRef, type Entity, type ListedEndpoint} from '../entity/entity.js'
 import type {Version} from '../entity/version.js'
 import type {RouteRecord} from '../records/route.js'
-import {sameShares} from '../routing/effective.js'
-import {legsOf, type Destination} from '../routing/plan.js'
-import {sourceOf} from '../routing/source.js'
+import {endpointsOf} from '../routing/endpoint.js'
+import {legsOf, type MappingPlan} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
-import {judgeRecord, readBefore, type RecordState} from './before.js'
+import {judgeRecord, mainSource, readBefore, type RecordState} from './before.js'
 import type {StoredRoute} from './store.js'
 
 /** What is live, as far as this connection may see it. */
@@ -16,8 +15,8 @@ export type EffectiveRoute =
       readonly visible: true
       /** Null: not mapped, or not to a whole split over versions. */
       readonly legs: readonly Leg[] | null
-      /** The live shares, remainder written out; null when the source is not mapped. */
-      readonly mapping: readonly Destination[] | null
+      /** The live shares of each source, remainder written out; null when none of them is mapped. */
+      readonly mappings: readonly MappingPlan[] | null
       /** True when all servers that run the account have the token's mapping. */
       readonly agrees: boolean
       readonly servers: readonly {readonly name: string; readonly state: 'applied' | 'stored' | 'differs'}[]
@@ -43,6 +42,8 @@ export interface RouteView {
   readonly link?: string
   readonly lattice: string
   readonly source: string
+  /** Of a service or subject: every source, with the subject of each version. */
+  readonly endpoints?: readonly ListedEndpoint[]
   /** `unknown` where mappings are not visible; else how the record stands to what is live. */
   readonly state: RecordState | 'unknown'
   readonly recorded?: RecordedRoute
@@ -57,38 +58,42 @@ const notVisible = 'mappings not visible without system credentials'
 export function routeView(
   lattice: string,
   entity: Entity,
-  {stored, view}: {readonly stored: StoredRoute | undefined; readonly view: AccountView | undefined},
+  {stored, view}: {readonly stored: StoredRoute | undefined; readonly view: TableView | undefined},
 ): RouteView {
   const effective = effectiveRoute(lattice, entity, view)
-  const implicit = effective.visible && effective.mapping === null ? implicitSplit(entity) : []
+  const implicit = effective.visible && effective.mappings === null ? implicitSplit(entity) : []
   return {
     entity: formatRef(entity),
     key: entity.key,
     ...(entity.link === undefined ? {} : {link: entity.link}),
     lattice,
-    source: sourceOf(lattice, entity),
-    state: view === undefined ? 'unknown' : judgeRecord(stored?.record, readBefore(view.token, lattice, entity)),
+    source: mainSource(lattice, entity),
+    ...(entity.endpoints === undefined ? {} : {endpoints: entity.endpoints}),
+    state: view === undefined ? 'unknown' : judgeRecord(stored?.record, readBefore(view, lattice, entity)),
     ...(stored === undefined ? {} : {recorded: recordedRoute(stored)}),
     effective,
     ...(implicit.length > 1 ? {implicit} : {}),
   }
 }
 
-function effectiveRoute(lattice: string, entity: Entity, view: AccountView | undefined): EffectiveRoute {
+function effectiveRoute(lattice: string, entity: Entity, view: TableView | undefined): EffectiveRoute {
   if (view === undefined) return {visible: false, reason: notVisible}
-  const {source, destinations} = readBefore(view.token, lattice, entity)
+  const sources = endpointsOf(lattice, entity).map(({source}) => source)
+  const wanted = readBefore(view, lattice, entity).mappings
   const servers = view.servers.map(({server, live}) => {
-    const table = live?.table.get(source)
-    const same =
-      table === undefined || destinations === undefined ? table === destinations : sameShares(table, destinations)
-    return {name: server.name, state: live === undefined ? 'stored' : same ? 'applied' : 'differs', table} as const
+    const state = live === undefined ? 'stored' : holds(live.table, wanted) ? 'applied' : 'differs'
+    return {name: server.name, state, table: live?.table} as const
   })
   const differing = servers.find(({state}) => state === 'differs')
-  const mapping = differing === undefined ? destinations : differing.table
+  const present = sources.map((source) => ({
+    source,
+    destinations: (differing?.table ?? new Map(wanted.map((one) => [one.source, one.destinations]))).get(source),
+  }))
+  const mapped = present.flatMap(({source, destinations}) => (destinations ? [{source, destinations}] : []))
   return {
     visible: true,
-    legs: (mapping && legsOf(lattice, entity, mapping)) ?? null,
-    mapping: mapping ?? null,
+    legs: legsOf(lattice, entity, present) ?? null,
+    mappings: mapped.length === 0 ? null : mapped,
     agrees: differing === undefined,
     servers: servers.map(({name, state}) => ({name, state})),
   }

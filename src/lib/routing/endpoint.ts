@@ -3,7 +3,7 @@ import {decodeVersion, encodeVersion, type Version} from '../entity/version.js'
 import {queueGroup, sourceOf} from './source.js'
 
 /** What of an entity its subjects are made of. */
-export type Routed = Pick<Entity, 'kind' | 'key' | 'name' | 'link' | 'endpoints'>
+export type Routed = Pick<Entity, 'kind' | 'key' | 'link' | 'endpoints'>
 
 /** One subject that callers of an entity publish to, and where each version listens behind it. */
 export interface Endpoint {

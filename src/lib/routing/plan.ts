@@ -34,7 +34,7 @@ export function planRoute(lattice: string, entity: Routed, legs: readonly Leg[])
   const regional = checked.some(({cluster}) => cluster !== undefined)
   return endpointsOf(lattice, entity).map((endpoint) => {
     const own = asDestination(endpoint.source)
-    const destinations = checked.map((leg) => destinationOf(endpoint, leg, entity.name))
+    const destinations = checked.map((leg) => destinationOf(endpoint, leg, entity.key))
     // A destination may be named once in all clusters together; the source needs no name, what remains is its own.
     return {
       source: endpoint.source,
@@ -43,12 +43,12 @@ export function planRoute(lattice: string, entity: Routed, legs: readonly Leg[])
   })
 }
 
-function destinationOf(endpoint: Endpoint, leg: Leg, name: string): Destination {
+function destinationOf(endpoint: Endpoint, leg: Leg, key: string): Destination {
   const {version, weight, cluster, sink = false} = leg
   const address = endpoint.addressOf(version)
   const subject = address !== undefined && sink ? sinkOf(address) : address
   if (subject === undefined) {
-    throw new UsageError(`Version ${JSON.stringify(version)} of '${name}' has no subject behind '${endpoint.source}'.`)
+    throw new UsageError(`Version ${JSON.stringify(version)} of '${key}' has no subject behind '${endpoint.source}'.`)
   }
   return {subject, weight, ...(cluster === undefined ? {} : {cluster})}
 }

@@ -116,7 +116,7 @@ describe('route ab 70/30', () => {
     expect(json()).toMatchObject({
       dryRun: true,
       state: 'planned',
-      mapping: {source: lattice.source},
+      mappings: [{source: lattice.source}],
       record: {state: 'applying'},
     })
     expect(text).not.toContain('eyJ')
@@ -143,7 +143,7 @@ describe('route ab refuses, before anything changes,', () => {
     const failed = await lattice.run(RouteAb, ...argv, '--json')
     expect(failed.exitCode).toBe(exit)
     expect(failed.json()).toMatchObject({error: {message: expect.stringContaining(sentence.slice(0, 20)) as string}})
-    expect((await lattice.run(RouteShow, 'echo', '--json')).json()).toMatchObject({effective: {mapping: null}})
+    expect((await lattice.run(RouteShow, 'echo', '--json')).json()).toMatchObject({effective: {mappings: null}})
   })
 
   test('70/30 of an unknown entity, offering the nearest name', async () => {
@@ -221,7 +221,7 @@ describe.each(forms)('route ab with what it needs missing exits 11 %s', (...extr
     const result = await lattice.run(RouteAb, '70/30', '--operator-seed-file', file, ...extra)
     expect(result.exitCode).toBe(11)
     expect(text(result)).toContain('cannot sign for this account')
-    expect((await lattice.run(RouteShow, 'echo', '--json')).json()).toMatchObject({effective: {mapping: null}})
+    expect((await lattice.run(RouteShow, 'echo', '--json')).json()).toMatchObject({effective: {mappings: null}})
     expect((await lattice.run(RouteAb, '70/30')).exitCode).toBe(0)
   })
 

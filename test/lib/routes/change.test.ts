@@ -1,7 +1,7 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
 import {readAccount} from '../../../src/lib/apply/account-state.js'
-import {prepareChange, sendChange, type JwtDriver} from '../../../src/lib/apply/account-jwt.js'
+import {prepareChange, sendChange, type TokenSigner} from '../../../src/lib/apply/push.js'
 import type {LatticeError} from '../../../src/lib/errors.js'
 import {Bucket} from '../../../src/lib/cache/bucket.js'
 import {systemClock} from '../../../src/lib/clock.js'
@@ -43,7 +43,7 @@ async function open(
 }
 
 /** What another tool would do: read the token, edit it, push it. */
-function otherTool({system}: TestRoutes, secondsAhead = 1000): JwtDriver {
+function otherTool({system}: TestRoutes, secondsAhead = 1000): TokenSigner {
   return {
     system,
     account: server.account.publicKey,
@@ -61,7 +61,7 @@ function trusted(): {key: string; signingKeys: string[]; strict: boolean} {
 
 async function pushForeign(opened: TestRoutes, source: string, subjects: readonly string[] | undefined): Promise<void> {
   const destinations = subjects?.map((subject) => ({subject, weight: 100 / subjects.length}))
-  await sendChange(otherTool(opened), await prepareChange(otherTool(opened), {source, destinations}))
+  await sendChange(otherTool(opened), await prepareChange(otherTool(opened), [{source, destinations}]))
 }
 
 describe('a change', () => {
@@ -123,9 +123,14 @@ describe('a change', () => {
       who: {account: server.account.publicKey},
       servers: ['test'],
       allowances: [],
-      digest: mappingDigest(source, [
-        {subject: legAddress(lattice, entity, one), weight: 30},
-        {subject: legAddress(lattice, entity, two), weight: 70},
+      digest: mappingDigest([
+        {
+          source,
+          destinations: [
+            {subject: legAddress(lattice, entity, one), weight: 30},
+            {subject: legAddress(lattice, entity, two), weight: 70},
+          ],
+        },
       ]),
     })
     expect(stored?.record.who.user).toMatch(/^U/)
@@ -171,13 +176,15 @@ describe('a change', () => {
       dryRun: true,
       state: 'planned',
       changed: true,
-      mapping: {
-        source,
-        destinations: [
-          {subject: legAddress(lattice, entity, one), weight: 70},
-          {subject: legAddress(lattice, entity, two), weight: 30},
-        ],
-      },
+      mappings: [
+        {
+          source,
+          destinations: [
+            {subject: legAddress(lattice, entity, one), weight: 70},
+            {subject: legAddress(lattice, entity, two), weight: 30},
+          ],
+        },
+      ],
       record: {state: 'applying', source},
     })
     expect(planned.undo).toBeUndefined()
@@ -262,11 +269,16 @@ describe('a change that died', () => {
     const died = {...record, state: 'applying' as const, deadline: new Date(Date.now() - 1000).toISOString(), legs}
     await store.put(
       routeKey(entity),
-      {...died, digest: mappingDigest(source, wanted), replaced: record.legs, replacedDigest: record.digest},
+      {
+        ...died,
+        digest: mappingDigest([{source, destinations: wanted}]),
+        replaced: record.legs,
+        replacedDigest: record.digest,
+      },
       revision,
     )
     if (moment === 'after') {
-      await sendChange(otherTool(opened), await prepareChange(otherTool(opened), {source, destinations: wanted}))
+      await sendChange(otherTool(opened), await prepareChange(otherTool(opened), [{source, destinations: wanted}]))
     }
     expect((await routes.show(ref)).state).toBe('interrupted')
 

@@ -134,7 +134,7 @@ describe('clear', () => {
     expect((await store.get(routeKey({kind: 'actor', key})))?.record.allowances).toEqual(['share'])
     expect(await routes.show(echo)).toMatchObject({
       state: 'current',
-      effective: {visible: true, mapping: null},
+      effective: {visible: true, mappings: null},
       implicit: [
         {version: one, share: 50},
         {version: two, share: 50},

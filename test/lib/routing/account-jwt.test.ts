@@ -103,7 +103,11 @@ describe('editing an account token', () => {
       fc.property(tokens, fc.boolean(), (before, remove) => {
         const token = readAccountToken(before)
         const {issuedAt} = nextIssuedAt(token.issuedAt, 0)
-        const after = editToken(token, {source, destinations: remove ? undefined : destinations, issuedAt}, signing)
+        const after = editToken(
+          token,
+          {change: [{source, destinations: remove ? undefined : destinations}], issuedAt},
+          signing,
+        )
         expect(unchanged(after)).toBe(unchanged(before))
         const edited = readAccountToken(after)
         expect(edited).toMatchObject({account, issuer: signing.publicKey, issuedAt: token.issuedAt + 1, signed: true})
@@ -118,9 +122,11 @@ describe('editing an account token', () => {
     fc.assert(
       fc.property(tokens, (text) => {
         const before = readAccountToken(text)
-        const edit = {source, issuedAt: before.issuedAt + 1}
-        const split = readAccountToken(editToken(before, {...edit, destinations}, signing))
-        const after = readAccountToken(editToken(split, {...edit, destinations: undefined}, signing))
+        const issuedAt = before.issuedAt + 1
+        const split = readAccountToken(editToken(before, {change: [{source, destinations}], issuedAt}, signing))
+        const after = readAccountToken(
+          editToken(split, {change: [{source, destinations: undefined}], issuedAt}, signing),
+        )
         expect(after.mappings).toEqual(before.mappings)
       }),
     )
@@ -134,7 +140,7 @@ describe('editing an account token', () => {
       iss: operator.publicKey,
     }
     const token = readAccountToken(encodeToken(header, payload, operator))
-    const after = decodeToken(editToken(token, {source, destinations, issuedAt: 6}, signing)).payload
+    const after = decodeToken(editToken(token, {change: [{source, destinations}], issuedAt: 6}, signing)).payload
     expect(Object.keys(after)).toEqual(['nats', 'sub', 'iat', 'iss', 'jti'])
     expect(Object.keys((after['nats'] as {mappings: object}).mappings)).toEqual(['a', source, 'b'])
   })
@@ -142,7 +148,7 @@ describe('editing an account token', () => {
   test('mappings that other tools wrote as null are none', () => {
     const payload = {sub: account, iss: operator.publicKey, iat: 1, nats: {mappings: null, type: 'account'}}
     const token = readAccountToken(encodeToken(header, payload, operator))
-    const after = readAccountToken(editToken(token, {source, destinations, issuedAt: 2}, signing))
+    const after = readAccountToken(editToken(token, {change: [{source, destinations}], issuedAt: 2}, signing))
     expect(after.mappings).toEqual({[source]: destinations})
   })
 
@@ -151,7 +157,7 @@ describe('editing an account token', () => {
       encodeToken(header, {sub: account, iss: operator.publicKey, iat: 1, nats: {}}, operator),
     )
     const zero = [destinations[0]!, {...destinations[1]!, weight: 0}]
-    const after = readAccountToken(editToken(token, {source, destinations: zero, issuedAt: 2}, signing))
+    const after = readAccountToken(editToken(token, {change: [{source, destinations: zero}], issuedAt: 2}, signing))
     expect(after.mappings[source]).toEqual([destinations[0]])
   })
 

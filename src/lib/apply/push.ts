@@ -4,18 +4,12 @@ import {editToken, mostSecondsAhead, nextIssuedAt, readAccountToken, type Accoun
 import {MissingOperatorKeyError} from '../nats/operator-key.js'
 import {RequestTimeoutError} from '../nats/request.js'
 import {judgeTrust} from '../routing/trust.js'
-import {
-  readAccount,
-  type AccountSource,
-  type AccountView,
-  type ReadOptions,
-  type ServersFacts,
-} from './account-state.js'
-import type {MappingChange} from './applier.js'
+import {readAccount, type AccountSource, type AccountView, type ServersFacts} from './account-state.js'
+import type {ApplyOptions, TableChange} from './driver.js'
 import {readPushReply, type PushReply} from './system-replies.js'
 
 /** What signing and pushing need besides reading. */
-export interface JwtDriver extends AccountSource {
+export interface TokenSigner extends AccountSource {
   /** Undefined: changes can be planned and not made. */
   readonly key: SigningKey | undefined
   readonly facts: ServersFacts
@@ -25,11 +19,11 @@ export interface JwtDriver extends AccountSource {
   readonly secondsAhead?: number
 }
 
-/** A signed token that changes one source, not pushed yet. */
+/** A signed token that changes some sources, not pushed yet. */
 export interface PreparedChange {
   readonly before: AccountView
   readonly token: AccountToken
-  readonly change: MappingChange
+  readonly change: TableChange
 }
 
 /** A token that was pushed, with what every server said. */
@@ -48,7 +42,7 @@ const updateSubject = '$SYS.REQ.CLAIMS.UPDATE'
  * ExpiredTokenError when nobody may use the account any more. It runs before each push, because an untrusted token is
  * answered 200, stored, and locks the account out (nats-2.15.md, facts 5 and 6).
  */
-export function checkTrust({key, facts, clock}: JwtDriver, {token, servers}: AccountView): void {
+export function checkTrust({key, facts, clock}: TokenSigner, {token, servers}: AccountView): void {
   if (token.expires !== undefined && token.expires * 1000 <= clock.now() + facts.clockOffsetMs) {
     throw new ExpiredTokenError(token.account, token.expires)
   }
@@ -60,19 +54,14 @@ export function checkTrust({key, facts, clock}: JwtDriver, {token, servers}: Acc
   if (verdict.kind === 'untrusted') throw new UntrustedKeyError(key.publicKey, verdict.reason)
 }
 
-export interface PrepareOptions extends ReadOptions {
-  /** Throws when what is there now speaks against the change. */
-  readonly inspect?: (view: AccountView) => void
-}
-
 /**
- * Looks the token up again, lets `inspect` judge it, and signs it with one source changed; nothing is sent. Waits where
+ * Looks the token up again, lets `inspect` judge it, and signs it with those sources changed; nothing is sent. Waits where
  * `iat` would run too far ahead. Throws an UntrustedKeyError, a TokensDifferError, a TokenAheadError or what `inspect` throws.
  */
 export async function prepareChange(
-  driver: JwtDriver,
-  change: MappingChange,
-  {inspect, ...options}: PrepareOptions = {},
+  driver: TokenSigner,
+  change: TableChange,
+  {inspect, ...options}: ApplyOptions = {},
 ): Promise<PreparedChange> {
   let before = await readAccount(driver, options)
   const {waitMs} = issue(driver, before.token)
@@ -85,12 +74,12 @@ export async function prepareChange(
   checkTrust(driver, before)
   inspect?.(before)
   const {issuedAt} = issue(driver, before.token)
-  const token = readAccountToken(editToken(before.token, {...change, issuedAt}, driver.key))
+  const token = readAccountToken(editToken(before.token, {change, issuedAt}, driver.key))
   return {before, token, change}
 }
 
 /** Pushes a prepared token to every server. Nothing is live for sure until verifyPush said so; an error here leaves it unknown. */
-export async function sendChange({system, clock}: JwtDriver, prepared: PreparedChange): Promise<Receipt> {
+export async function sendChange({system, clock}: TokenSigner, prepared: PreparedChange): Promise<Receipt> {
   const expect = (await system.servers()).length
   const sentAt = clock.now()
   const started = performance.now()
@@ -102,7 +91,7 @@ export async function sendChange({system, clock}: JwtDriver, prepared: PreparedC
 }
 
 function issue(
-  {clock, facts, secondsAhead = mostSecondsAhead}: JwtDriver,
+  {clock, facts, secondsAhead = mostSecondsAhead}: TokenSigner,
   {issuedAt}: AccountToken,
 ): ReturnType<typeof nextIssuedAt> {
   return nextIssuedAt(issuedAt, clock.now() + facts.clockOffsetMs, secondsAhead)

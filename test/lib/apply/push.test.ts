@@ -3,7 +3,7 @@ import {join} from 'node:path'
 
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
-import {prepareChange, sendChange, type JwtDriver} from '../../../src/lib/apply/account-jwt.js'
+import {prepareChange, sendChange, type TokenSigner} from '../../../src/lib/apply/push.js'
 import {readAccount, readFacts} from '../../../src/lib/apply/account-state.js'
 import {verifyPush} from '../../../src/lib/apply/verify.js'
 import {writeBack} from '../../../src/lib/apply/write-back.js'
@@ -31,8 +31,8 @@ let count = 0
 /** A driver with a client of the account connected, so that the account is loaded; a source of its own each time. */
 async function open(
   on: OperatorServer = server,
-  fields: Partial<JwtDriver> = {},
-): Promise<{driver: JwtDriver; source: string} & AsyncDisposable> {
+  fields: Partial<TokenSigner> = {},
+): Promise<{driver: TokenSigner; source: string} & AsyncDisposable> {
   const system = await SystemClient.open(on.spec())
   const user = await openConnection(on.spec())
   const base = {system, account: on.account.publicKey, clock: systemClock}
@@ -46,8 +46,8 @@ async function open(
   }
 }
 
-const push = async (driver: JwtDriver, source: string, wanted: typeof destinations | undefined = destinations) =>
-  sendChange(driver, await prepareChange(driver, {source, destinations: wanted}))
+const push = async (driver: TokenSigner, source: string, wanted: typeof destinations | undefined = destinations) =>
+  sendChange(driver, await prepareChange(driver, [{source, destinations: wanted}]))
 
 describe('reading', () => {
   test('gives the stored token, the live table of each server, whom it trusts and what time it is there', async () => {
@@ -158,7 +158,7 @@ describe('a push', () => {
     await using opened = await open()
     const {driver, source} = opened
     await push(driver, source)
-    const theirs = await prepareChange(driver, {source: `${source}.theirs`, destinations})
+    const theirs = await prepareChange(driver, [{source: `${source}.theirs`, destinations}])
     const ours = await push(driver, source, [{subject: 'v3.orders', weight: 100}])
     await sendChange(driver, theirs)
 
@@ -166,7 +166,7 @@ describe('a push', () => {
     expect(overtaken).toBe(true)
     expect(outcomes).toMatchObject([{outcome: 'differs', reason: 'our mapping is not live'}])
     // Theirs was made from the token before ours, so it brought the previous mapping back by itself.
-    const taken = {change: ours.change, previous: destinations}
+    const taken = {change: ours.change, previous: [{source, destinations}]}
     expect(await writeBack(driver, taken, 0)).toBe('not needed')
 
     await sendChange(driver, await prepareChange(driver, ours.change))
@@ -186,7 +186,7 @@ describe('a push', () => {
 
     const {outcomes, overtaken} = await verifyPush(driver, ours, 0)
     expect({overtaken, outcomes}).toMatchObject({overtaken: true, outcomes: [{outcome: 'differs'}]})
-    expect(await writeBack(driver, {change: ours.change, previous: destinations}, 0)).toBe('foreign')
+    expect(await writeBack(driver, {change: ours.change, previous: [{source, destinations}]}, 0)).toBe('foreign')
     expect((await readAccount(driver)).token.mappings[source]).toEqual(theirs)
   })
 
@@ -194,7 +194,7 @@ describe('a push', () => {
     await using opened = await open()
     const {driver, source} = opened
     await push(driver, source)
-    const theirs = await prepareChange(driver, {source: `${source}.theirs`, destinations})
+    const theirs = await prepareChange(driver, [{source: `${source}.theirs`, destinations}])
     const ours = await push(driver, source, [{subject: 'v3.orders', weight: 100}])
     await sendChange(driver, theirs)
     const verifying = verifyPush(driver, ours, 5000)
@@ -209,7 +209,7 @@ describe('a push', () => {
     const {header, payload} = decodeToken(token.text)
     const twice = [destinations[0], destinations[0]]
     const nats = {...(payload['nats'] as object), mappings: {'their.secret': twice, [source]: destinations}}
-    const before = await prepareChange(driver, {source, destinations})
+    const before = await prepareChange(driver, [{source, destinations}])
     const text = encodeToken(header, {...payload, nats, iat: before.token.issuedAt}, driver.key!)
     const receipt = await sendChange(driver, {...before, token: {...before.token, text}})
     const {outcomes} = await verifyPush(driver, receipt, 0)
@@ -240,7 +240,7 @@ describe('a push', () => {
       driver.key!,
     )
     await driver.system.request('$SYS.REQ.CLAIMS.UPDATE', shortLived, {expect: 1})
-    const prepared = await prepareChange(driver, {source, destinations})
+    const prepared = await prepareChange(driver, [{source, destinations}])
     await systemClock.sleep(expires * 1000 - Date.now() + 50)
     const receipt = await sendChange(driver, prepared)
     expect(receipt.replies).toMatchObject([{accepted: true}])
@@ -258,7 +258,7 @@ describe('a push', () => {
     await using opened = await open(other)
     const {driver, source} = opened
     await push(driver, source)
-    const prepared = await prepareChange(driver, {source, destinations: [{subject: 'v3.orders', weight: 100}]})
+    const prepared = await prepareChange(driver, [{source, destinations: [{subject: 'v3.orders', weight: 100}]}])
     await rename(join(other.dir, 'accounts'), join(other.dir, 'gone'))
     await writeFile(join(other.dir, 'accounts'), 'not a folder')
     const receipt = await sendChange(driver, prepared)
@@ -267,6 +267,6 @@ describe('a push', () => {
     expect((await verifyPush(driver, receipt, 0)).outcomes).toMatchObject([
       {outcome: 'refused', reason: expect.stringMatching(/not a directory/) as string},
     ])
-    expect(await writeBack(driver, {change: prepared.change, previous: destinations}, 0)).toBe('not needed')
+    expect(await writeBack(driver, {change: prepared.change, previous: [{source, destinations}]}, 0)).toBe('not needed')
   })
 })
