@@ -4,9 +4,9 @@ import type {ConnectSpec} from './spec.js'
 /** The first release on which everything works that is used here. */
 export const oldestServer = '2.10.0'
 
-/** True for the version of a server that is older; a version that cannot be read is not. */
-export function isTooOld(version: string): boolean {
-  const [has, needs] = [numbersOf(version), numbersOf(oldestServer)]
+/** True for the version of a server that is older than what is needed; a version that cannot be read is not. */
+export function isTooOld(version: string, needed = oldestServer): boolean {
+  const [has, needs] = [numbersOf(version), numbersOf(needed)]
   const differs = needs.findIndex((number, index) => has[index] !== number)
   return has.length === 3 && differs >= 0 && has[differs]! < needs[differs]!
 }
