@@ -142,7 +142,7 @@ export interface AccountServer extends AsyncDisposable {
 async function startAccountServer(tokens: Readonly<Record<string, string>>): Promise<AccountServer> {
   const held = {...tokens}
   const server = createServer((request, response) => {
-    const key = request.url!.split('/').at(-1)!
+    const key = request.url!.split('/').at(-1)
     const token = held[key]
     // A server asks for the folder itself when it starts.
     if (key !== '' && token === undefined) response.statusCode = 404

@@ -54,5 +54,5 @@ function subject(servers: readonly string[]): string {
 
 function list(names: readonly string[]): string {
   const quoted = names.map((name) => `'${name}'`)
-  return quoted.length > 1 ? `${quoted.slice(0, -1).join(', ')} and ${quoted.at(-1)!}` : (quoted[0] ?? '')
+  return quoted.length > 1 ? `${quoted.slice(0, -1).join(', ')} and ${quoted.at(-1)}` : (quoted[0] ?? '')
 }
