@@ -4,11 +4,18 @@ import type {Msg, NatsConnection} from '@nats-io/transport-node'
 export type BucketRequest =
   {readonly type: 'write'; readonly id: string; readonly expected: string} | {readonly type: 'read'}
 
+export interface StandingMessage {
+  readonly revision: number
+  readonly id?: string
+  readonly operation?: 'DEL'
+  readonly value?: string
+}
+
 export interface BucketScript {
   /** The answer to the nth write, counted from 0; a promise for one that comes late. */
   readonly onWrite: (nth: number, id: string) => Promise<object> | object
   /** What stands there by now; undefined for nothing. */
-  readonly present: () => {readonly revision: number; readonly id?: string; readonly operation?: 'DEL'} | undefined
+  readonly present: () => StandingMessage | undefined
 }
 
 /** Answers in place of the leader of a bucket, on a server without JetStream, as the test says; what it was asked. */
@@ -26,18 +33,27 @@ export async function scriptBucket(nc: NatsConnection, bucket: string, script: B
     requests.push({type: 'write', id, expected: headers?.get('Nats-Expected-Last-Subject-Sequence') ?? ''})
     return script.onWrite(writes++, id)
   })
+  answer(`$JS.API.STREAM.INFO.KV_${bucket}`, () => ({config: {}, state: {last_seq: 0}}))
   answer(`$JS.API.STREAM.MSG.GET.KV_${bucket}`, (message) => {
     requests.push({type: 'read'})
     const present = script.present()
     if (present === undefined) return refusal(10037, 'no message found')
-    const {revision, id, operation} = present
+    const {revision, id, operation, value = ''} = present
     const lines = [
       ...(operation === undefined ? [] : [`KV-Operation: ${operation}`]),
       ...(id === undefined ? [] : [`Nats-Msg-Id: ${id}`]),
     ]
     const hdrs = Buffer.from(`NATS/1.0\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`).toString('base64')
     const key = message.json<{last_by_subj: string}>().last_by_subj
-    return {message: {subject: key, seq: revision, hdrs, data: '', time: new Date(0).toISOString()}}
+    return {
+      message: {
+        subject: key,
+        seq: revision,
+        hdrs,
+        data: Buffer.from(value).toString('base64'),
+        time: new Date(0).toISOString(),
+      },
+    }
   })
   await nc.flush()
   return requests

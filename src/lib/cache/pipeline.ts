@@ -124,6 +124,11 @@ export class Pipeline<T> implements Disposable {
     return {open: open.length, untaken: open.filter(({nobody}) => nobody).length}
   }
 
+  /** True while a write of this key has no answer. */
+  awaits({bucket, key}: {readonly bucket: string; readonly key: string}): boolean {
+    return this.#slots.some((sent) => sent?.write.key === key && sent.write.bucket === bucket)
+  }
+
   /** Sends a write; only while it is not full. */
   send(write: Write<T>): void {
     if (this.#next - this.#base > this.#mask) throw new Error('A write was sent before there was room for it.')

@@ -15,10 +15,12 @@ export interface BatchWrite {
   readonly expected: number
 }
 
-type ReadBack = (writes: readonly BatchWrite[]) => Promise<ReadonlyMap<string, BucketEntry>>
+type Present = ReadonlyMap<string, BucketEntry>
+type ReadBack = (writes: readonly BatchWrite[]) => Promise<Present>
 
 const mostAttempts = 3
 const retryMs = 500
+const refusedMs = 50
 
 /**
  * Writes all of up to 1000 values or none; the stream must allow it (`allow_atomic`, nats-server 2.12). `conflict` means
@@ -31,17 +33,25 @@ export async function writeAtOnce(
   writes: readonly BatchWrite[],
   readBack: ReadBack,
 ): Promise<'written' | 'conflict'> {
+  const deadline = performance.now() + js.timeoutMs
   for (let attempt = 1; ; attempt++) {
     const answer = await sendBatch(js, bucket, writes).catch((error: unknown) => {
       if (mayPass(error)) return error
       throw error
     })
     if (answer === 'written') return answer
-    const stored = attempt === 1 && answer === 'conflict' ? false : await isStored(writes, readBack)
-    if (stored) return 'written'
-    if (answer === 'conflict') return answer
-    if (attempt === mostAttempts) throw answer
-    await setTimeout(retryMs)
+    const present = await readBack(writes)
+    // What was sent once and refused was stored by somebody else.
+    if ((attempt > 1 || answer !== 'conflict') && isStored(writes, present)) return 'written'
+    if (answer !== 'conflict') {
+      if (attempt >= mostAttempts) throw answer
+      await setTimeout(retryMs)
+      continue
+    }
+    // A leader that stood still refuses by what it knew for a moment more.
+    if (!isAsExpected(writes, present)) return answer
+    if (performance.now() > deadline) throw falselyRefused(bucket)
+    await setTimeout(refusedMs)
   }
 }
 
@@ -80,10 +90,20 @@ function batchHeaders(id: string, sequence: number, {expected}: BatchWrite): Msg
   return head
 }
 
-async function isStored(writes: readonly BatchWrite[], readBack: ReadBack): Promise<boolean> {
-  const present = await readBack(writes)
+function isStored(writes: readonly BatchWrite[], present: Present): boolean {
   return writes.every(({key, value, expected}) => {
     const entry = present.get(key)
     return entry !== undefined && entry.revision > expected && Buffer.compare(entry.value, value) === 0
+  })
+}
+
+function isAsExpected(writes: readonly BatchWrite[], present: Present): boolean {
+  return writes.every(({key, expected}) => (present.get(key)?.revision ?? 0) === expected)
+}
+
+function falselyRefused(bucket: string): ServerError {
+  return new ServerError(`The bucket '${bucket}' refuses the records though each is at the revision that was read.`, {
+    suggestions: ['Run the same command again.'],
+    details: {bucket},
   })
 }

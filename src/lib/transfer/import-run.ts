@@ -10,6 +10,7 @@ import type {Bundle} from './bundle.js'
 import {decide, type Decision, type ImportMode} from './decide.js'
 import {endedError, stoppedError} from './import-errors.js'
 import {Planner, type Planned} from './plan.js'
+import {Refusals} from './refusals.js'
 import {TargetBuckets, type TargetBucket} from './target-buckets.js'
 import {Tally} from './tally.js'
 
@@ -38,8 +39,6 @@ interface Sent {
   readonly replaces: boolean
 }
 
-/** Several writers of one key at once cannot keep an import for ever. */
-const mostTries = 5
 const wrongSequence: readonly number[] = [jsCodes.wrongLastSequence, jsCodes.wrongLastSequenceUnknown]
 const messageTooLarge = 10_054
 /** Over this a round trip takes so long that more has to be under way. */
@@ -55,6 +54,7 @@ export class ImportRun {
   readonly #options: RunOptions
   readonly #planner: Planner
   readonly #buckets: TargetBuckets
+  readonly #refusals: Refusals
   #questions: Question[] = []
   /** Those that are being answered. */
   #asked: readonly Question[] = []
@@ -69,6 +69,7 @@ export class ImportRun {
     const maxPayload = cache.jetStream().nc.info?.max_payload ?? 1 << 20
     this.#planner = new Planner(cache.lattice, {...options, maxPayload})
     this.#buckets = new TargetBuckets(cache, options)
+    this.#refusals = new Refusals(cache.jetStream().timeoutMs)
   }
 
   /** The buckets that were written to. */
@@ -169,19 +170,24 @@ export class ImportRun {
         : new Map<string, BucketEntry>()
       // Of several lines with one key only the last one counts.
       const last = new Map(asked.map(({planned}) => [planned.key, planned]))
-      for (const {planned} of asked) {
+      const isLast = ({planned}: Question): boolean => last.get(planned.key) === planned
+      for (const {planned} of asked.filter((question) => !isLast(question))) {
+        noteOwn(target, planned, present.get(planned.key))
+        this.tally.count('leftOut')
+      }
+      for (const question of asked.filter(isLast)) {
         while (pipeline.full) await pipeline.room()
-        if (last.get(planned.key) !== planned) this.tally.count('leftOut')
-        else this.#carryOut(pipeline, planned, {target, present: present.get(planned.key)})
+        this.#carryOut(pipeline, question, {target, present: present.get(question.planned.key)})
       }
     }
+    await this.#refusals.rest()
     this.#asked = []
     this.#options.report(this.tally.settled)
   }
 
   #carryOut(
     pipeline: Pipeline<Sent>,
-    planned: Planned,
+    {planned, revision: told}: Question,
     {target, present}: {readonly target: TargetBucket; readonly present: BucketEntry | undefined},
   ): void {
     const {lattice} = this.#cache
@@ -193,7 +199,7 @@ export class ImportRun {
     switch (decision.type) {
       case 'write':
         if (dryRun) this.tally.count(decision.replaces ? 'replaced' : 'created')
-        else if (++planned.tries > mostTries) this.#conflict(planned)
+        else if (!this.#refusals.mayTry(planned, {...decision, present, told})) this.#conflict(planned)
         else pipeline.send(write(planned, decision))
         break
       case 'same':
@@ -204,7 +210,8 @@ export class ImportRun {
         break
       case 'conflict':
         // What stands there may be of an earlier line, whose acknowledgement is still to come.
-        if (planned.tries++ === 0) this.#questions.push({planned, revision: present?.revision})
+        if (planned.tries++ === 0 || pipeline.awaits(planned))
+          this.#questions.push({planned, revision: present?.revision})
         else this.#conflict(planned)
         break
       case 'refuse':
@@ -242,6 +249,12 @@ function write(
 
 function pick({line, kind, key}: Pick<Planned, 'line' | 'kind' | 'key'>): Pick<Planned, 'line' | 'kind' | 'key'> {
   return {line, kind, key}
+}
+
+/** What stands there may be an earlier line with the same key, whose acknowledgement was lost. */
+function noteOwn({lastRevision, own}: TargetBucket, {value}: Planned, present: BucketEntry | undefined): void {
+  if (present === undefined || present.revision <= lastRevision) return
+  if (Buffer.compare(present.value, value) === 0) own.add(present.revision)
 }
 
 /** What came before it is imported all the same. */

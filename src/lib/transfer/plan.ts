@@ -15,6 +15,10 @@ export interface Planned {
   readonly value: Uint8Array
   /** How often it was decided what to do with it. */
   tries: number
+  /** The revision that was expected when it was sent last. */
+  sent: number
+  /** Since when it was refused without a reason that can be seen. */
+  doubtedSince?: number
 }
 
 export type Plan =
@@ -71,7 +75,7 @@ export class Planner {
         const limit = `the server takes at most ${maxPayload} in a message`
         return {type: 'refuse', reason: `its value has ${value.length} bytes, and ${limit}`}
       }
-      return {type: 'write', planned: {line, kind, bucket, key, value, tries: 0}}
+      return {type: 'write', planned: {line, kind, bucket, key, value, tries: 0, sent: 0}}
     } catch (error) {
       if (!(error instanceof UsageError)) throw error
       const advice = validate ? '' : ' (only the key is checked)'

@@ -92,7 +92,15 @@ describe('a record of an import', () => {
 })
 
 describe('what is done about a key that is there', () => {
-  const planned = {line: 1, kind: 'key', bucket: 'LATTICEDATA_x', key: 'k', value: bytes('{"a":1}'), tries: 0} as const
+  const planned = {
+    line: 1,
+    kind: 'key',
+    bucket: 'LATTICEDATA_x',
+    key: 'k',
+    value: bytes('{"a":1}'),
+    tries: 0,
+    sent: 0,
+  } as const
   const there = (value: string, operation: 'PUT' | 'DEL' = 'PUT') =>
     ({key: 'k', operation, value: bytes(value), revision: 7, created: ''}) as const
   const yes = (): boolean => true
