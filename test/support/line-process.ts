@@ -14,6 +14,8 @@ export interface LineProcess extends AsyncDisposable {
   readonly stderr: readonly string[]
   /** Waits until a line of stdout holds the text, or so many do. */
   see: (text: string, times?: number, withinMs?: number) => Promise<void>
+  /** Waits until a line of stderr holds the text. */
+  tells: (text: string) => Promise<void>
   /** Sends a signal and waits for the end; the exit code. */
   end: (signal?: NodeJS.Signals) => Promise<number | null>
   /** Resolves when it ended. */
@@ -34,15 +36,18 @@ export function runLines(argv: readonly string[], env: Readonly<Record<string, s
   })
   createInterface({input: child.stderr}).on('line', (line) => stderr.push(line))
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+  const shown = (condition: () => boolean, withinMs: number): Promise<void> =>
+    until(condition, withinMs).catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${[...lines, ...stderr].join('\n')}`)
+    })
   return {
     lines,
     linesAt,
     stderr,
     ended,
     see: (text, times = 1, withinMs = 15_000) =>
-      until(() => lines.filter((line) => line.includes(text)).length >= times, withinMs).catch((error: unknown) => {
-        throw new Error(`${String(error)}\n${[...lines, ...stderr].join('\n')}`)
-      }),
+      shown(() => lines.filter((line) => line.includes(text)).length >= times, withinMs),
+    tells: (text) => shown(() => stderr.some((line) => line.includes(text)), 15_000),
     end: (signal = 'SIGINT') => {
       child.kill(signal)
       return ended
