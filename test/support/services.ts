@@ -5,13 +5,14 @@ export interface TestService {
   readonly name: string
   readonly version: string
   readonly metadata?: Record<string, string>
+  /** An empty one stands for none; `q` by default. */
+  readonly queue?: string
   /** Endpoint name → where it listens. */
   readonly endpoints: Readonly<Record<string, TestEndpoint>>
 }
 
 export interface TestEndpoint {
   readonly subject: string
-  /** An empty one stands for none. */
   readonly queue?: string
   readonly source?: string
 }

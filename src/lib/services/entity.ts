@@ -14,7 +14,7 @@ import {
 
 export interface EntityOptions {
   /** All services that answer; a wildcard source must not catch what they use. */
-  readonly all: readonly Pick<ServiceEntity, 'name' | 'service'>[]
+  readonly all: readonly {readonly name: string; readonly service: Pick<Service, 'endpoints'>}[]
   readonly inboxPrefix?: string
 }
 
@@ -23,7 +23,7 @@ export function serviceEntities(
   services: readonly Service[],
   options: Omit<EntityOptions, 'all'> = {},
 ): ServiceEntity[] {
-  const all = services.map((service) => ({name: service.name, service: {endpoints: service.endpoints}}))
+  const all = services.map((service) => ({name: service.name, service}))
   return services.map((service) => {
     const {name, endpoints} = service
     const listed = listEndpoints(endpoints, undefined)
@@ -38,7 +38,7 @@ export function serviceEntities(
         count: 1,
         dark: own.length > 0 && own.every(({name: endpoint, subject}) => isBehind(endpoints, endpoint, subject)),
       })),
-      service: {endpoints},
+      service: {endpoints, unread: service.instances.reduce((sum, {unread}) => sum + unread, 0)},
     }
   })
 }
@@ -86,15 +86,17 @@ export class SharedSubjectError extends UnsafeError {
   constructor(service: string, {endpoint, subject, queue, versions}: ImplicitSplit) {
     const names = versions.map(({version}) => version)
     const ratio = versions.map(({share}) => share).join(':')
-    const [last] = names.slice(-1)
+    const last = names.at(-1)
+    const [first, ...rest] = subject.split('.')
+    const own = [first, `v${last.split('.')[0]!}`, ...rest].join('.')
     super(
       queue === undefined
         ? `Versions ${names.join(' and ')} of '${service}' all answer every request on '${subject}', having no queue group.`
         : `Versions ${names.join(' and ')} of '${service}' share '${subject}' and its queue group '${queue}': an implicit split by subscriptions, ${ratio}.`,
       {
         suggestions: [
-          `Give version ${last!} a subject of its own, and name the one that callers use:`,
-          ...codeLines(endpoint, `${subject}.v${last!.split('.')[0]!}`, subject),
+          `Give version ${last} a subject of its own, and name the one that callers use:`,
+          ...codeLines(endpoint, own, subject),
         ],
         details: {service, endpoint, subject, versions, ...(queue === undefined ? {} : {queue})},
       },

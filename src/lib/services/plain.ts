@@ -85,5 +85,6 @@ function refuseTwins(source: string, legs: readonly ParsedLeg[]): void {
 }
 
 function quote(text: string): string {
-  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
+  const short = JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
+  return short.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`)
 }

@@ -1,5 +1,6 @@
 import type {Entity} from '../entity/entity.js'
 import {compareVersions, type Version} from '../entity/version.js'
+import {subjectsOverlap} from '../routing/subject.js'
 import type {InstanceEndpoint, ServiceInstance} from './info.js'
 import {addressFault, asAddress} from './mapping.js'
 
@@ -36,7 +37,11 @@ export interface VersionEndpoint {
 /** A service as an entity: what route commands need, and what `entity inspect` shows. */
 export interface ServiceEntity extends Entity {
   readonly kind: 'service'
-  readonly service: Omit<Service, 'name' | 'instances'>
+  readonly service: {
+    readonly endpoints: readonly ServiceEndpoint[]
+    /** How many endpoints of its instances could not be read, and are left out. */
+    readonly unread: number
+  }
 }
 
 /** Endpoint name → source, as flags give it; it wins over what metadata says. */
@@ -76,6 +81,30 @@ function groupEndpoints(instances: readonly ServiceInstance[], given: GivenSourc
   return [...Map.groupBy(sightings, keyOf)]
     .sort(([a], [b]) => byText(a, b))
     .map(([, group]) => endpointOf(group, given))
+    .map((endpoint, _index, all) => ({...endpoint, faults: [...endpoint.faults, ...overlapFaults(endpoint, all)]}))
+}
+
+/** Versions on one and the same subject are an implicit split; here one hears what is meant for another alone. */
+function overheard(versions: readonly VersionEndpoint[]): string[] {
+  return versions.flatMap((mine, index) =>
+    versions
+      .slice(index + 1)
+      .filter(({version, subject}) => version !== mine.version && subject !== mine.subject)
+      .filter(({subject}) => subjectsOverlap(subject, mine.subject))
+      .map(
+        ({version, subject}) =>
+          `Version ${mine.version} on '${mine.subject}' and version ${version} on '${subject}' hear each other's requests.`,
+      ),
+  )
+}
+
+/** Which of two overlapping sources wins is random. */
+function overlapFaults(endpoint: ServiceEndpoint, all: readonly ServiceEndpoint[]): string[] {
+  const {source} = endpoint
+  return all
+    .filter((other) => other !== endpoint && source !== undefined && other.source !== undefined)
+    .filter((other) => subjectsOverlap(source!, other.source!))
+    .map(({name}) => `Its source '${source!}' overlaps that of endpoint '${name}'.`)
 }
 
 function endpointOf(group: readonly Sighting[], given: GivenSources): ServiceEndpoint {
@@ -96,6 +125,7 @@ function endpointOf(group: readonly Sighting[], given: GivenSources): ServiceEnd
         ({version, subject}) =>
           `Instances of version ${version} listen on different subjects or queue groups, one on '${subject}'.`,
       ),
+    ...overheard(versions),
     ...(named.length === 1 ? versions.flatMap(({version, subject}) => shapeFault(named[0]!, version, subject)) : []),
   ]
   return {name, ...(named.length === 1 ? {source: named[0]!} : {}), versions, faults: [...new Set(faults)]}
