@@ -37,6 +37,7 @@ const layers = {
     'nsc',
     'keys',
   ],
+  lint: ['files', 'entity', 'routing', 'conf', 'keys'],
   audit: ['entity', 'records', 'control', 'cache', 'keys'],
   check: ['entity', 'keys', 'nats', 'control', 'cache', 'apply', 'routes', 'output'],
   entities: ['entity', 'records', 'control', 'routes', 'routing', 'services', 'cache', 'rpc', 'nats', 'keys', 'wasm'],

@@ -48,9 +48,9 @@ export function routes(): fc.Arbitrary<{readonly entity: Routed; readonly legs: 
     .chain(([found, subjects]) =>
       fc.record({
         entity: fc.constantFrom<Routed>(
-          {kind: 'actor', key: 'MBCFOPM6JW2APJLXJD3Z5O4CN7CPYJ2B4FTKLJUR5YR5MITIU7HD3WD5', name: 'echo'},
-          {kind: 'provider', key: 'VAG3QITQQ2ODAOWB5TTQSDJ53XK3SHBEIFNK4AYJ5RKAX2UNSCAPHA5M', name: 'kv', link: 'b'},
-          {kind: 'service', key: 'orders', name: 'orders', endpoints: endpoints([...new Set(subjects)], found)},
+          {kind: 'actor', key: 'MBCFOPM6JW2APJLXJD3Z5O4CN7CPYJ2B4FTKLJUR5YR5MITIU7HD3WD5'},
+          {kind: 'provider', key: 'VAG3QITQQ2ODAOWB5TTQSDJ53XK3SHBEIFNK4AYJ5RKAX2UNSCAPHA5M', link: 'b'},
+          {kind: 'service', key: 'orders', endpoints: endpoints([...new Set(subjects)], found)},
         ),
         legs: legs(found),
       }),

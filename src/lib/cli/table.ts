@@ -55,6 +55,7 @@ export const commandTable: Readonly<Record<string, Load>> = {
   'route ab': () => import('../../commands/route/ab.js'),
   'route bluegreen': () => import('../../commands/route/bluegreen.js'),
   'route clear': () => import('../../commands/route/clear.js'),
+  'route lint': () => import('../../commands/route/lint.js'),
   'route ls': () => import('../../commands/route/ls.js'),
   'route show': () => import('../../commands/route/show.js'),
   'route undo': () => import('../../commands/route/undo.js'),

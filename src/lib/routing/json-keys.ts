@@ -1,13 +1,19 @@
+interface Open {
+  readonly keys: Set<string>
+  key: string
+}
+
 /** The keys that stand in one object of a valid JSON text more than once, each with the keys that lead to it. */
 export function repeatedKeys(text: string): string[][] {
   const found: string[][] = []
-  const open: {readonly keys: Set<string>; key: string}[] = []
+  const open: Open[] = []
   for (const {index, token} of tokensOf(text)) {
     if (token === '{') open.push({keys: new Set(), key: ''})
     else if (token === '[') open.push({keys: new Set(), key: '[]'})
     else if (token === '}' || token === ']') open.pop()
     else {
-      const place = open.at(-1)
+      const place = open[open.length - 1]
+      // A text may stand for itself, outside of any object.
       if (place === undefined || !isKey(text, index + token.length)) continue
       place.key = JSON.parse(token) as string
       if (place.keys.has(place.key)) found.push(open.map(({key}) => key))

@@ -1,7 +1,7 @@
 import {asDestination} from './endpoint.js'
 import {finding, type Finding} from './rule-book.js'
 import {judgeDestination, notASubject, type RuleOptions} from './rules-destination.js'
-import {judgeWeights} from './rules-weight.js'
+import {judgeWeights, sumsOf} from './rules-weight.js'
 import {indexSources, type SourceIndex} from './source-index.js'
 import {isSubject, subjectsOverlap} from './subject.js'
 import {destinationPattern} from './transform.js'
@@ -46,7 +46,7 @@ export function judgeMapping(mapping: WrittenMapping, options: RuleOptions): Fin
     ...(valid ? [] : [finding('subject', 'refuse', {...place, sentence: notASubject(source)})]),
     ...(valid ? judgeProtected(mapping, options) : []),
     ...(valid ? destinations.flatMap(({subject}) => judgeDestination(place, subject, options)) : []),
-    ...(valid ? judgeOwn(mapping) : []),
+    ...(valid ? judgeOwn(mapping, options) : []),
     ...(shape.length > 0 ? [] : judgeWeights(mapping, options)),
   ]
 }
@@ -107,10 +107,17 @@ function judgeProtected({source, where, destinations}: WrittenMapping, {inboxPre
   ]
 }
 
-function judgeOwn({source, where, destinations}: WrittenMapping): Finding[] {
+function judgeOwn(mapping: WrittenMapping, options: RuleOptions): Finding[] {
+  const {source, where, destinations} = mapping
   const own = asDestination(source)
   const others = destinations.filter(({subject}) => subject !== own && subject !== source)
   if (others.length === 0) {
+    // Listed literally and below 100 it drops the rest, which is something.
+    if (
+      destinations.some(({subject}) => subject === source) &&
+      [...sumsOf(mapping, options).values()].some((sum) => sum < 100)
+    )
+      return []
     const sentence = `The mapping of '${source}' leaves every message where it is.`
     return [finding('no-op', 'warn', {source, where, sentence})]
   }
