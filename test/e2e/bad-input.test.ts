@@ -11,7 +11,6 @@ import RouteBluegreen from '../../src/commands/route/bluegreen.js'
 import Scale from '../../src/commands/scale.js'
 import Start from '../../src/commands/start.js'
 import Stop from '../../src/commands/stop.js'
-import {lookUpTokens} from '../../src/lib/apply/account-state.js'
 import {readModuleClaims, signModule} from '../../src/lib/wasm/module.js'
 import {createKey} from '../../src/lib/keys/nkey.js'
 import {openConnection} from '../../src/lib/nats/connect.js'
@@ -28,6 +27,7 @@ import {
 } from '../support/nats-server.js'
 import {run} from '../support/run.js'
 import {echoModule} from '../support/story.js'
+import {storedTokens} from '../support/stored-tokens.js'
 
 type Command = Parameters<typeof run>[0]
 
@@ -113,7 +113,7 @@ async function world(): Promise<unknown> {
     }>()
     const streams = (listed.streams ?? []).map(({config, state}) => [config.name, state.messages, state.last_seq])
     return {
-      tokens: await lookUpTokens({system, account}),
+      tokens: await storedTokens(system, account),
       streams: streams.sort(),
       running: await Promise.all(hosts.map(({client, id}) => client.inventory(id).then(({actors}) => actors))),
     }

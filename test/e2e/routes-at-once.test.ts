@@ -1,6 +1,6 @@
 import {afterAll, beforeAll, expect, test} from 'vitest'
 
-import {readAccount} from '../../src/lib/apply/account-state.js'
+import {openSource, readAccount} from '../../src/lib/apply/account-state.js'
 import {systemClock} from '../../src/lib/clock.js'
 import {legsOf} from '../../src/lib/routing/plan.js'
 import {predictTable} from '../../src/lib/routing/effective.js'
@@ -65,7 +65,9 @@ test(
       ended.forEach((one, index) => {
         if (settled(one)) weights[index] = wanted
       })
-      const {token} = await readAccount({system: opened.system, account: server.account.publicKey, clock: systemClock})
+      const {token} = await readAccount(
+        await openSource({system: opened.system, account: server.account.publicKey, clock: systemClock}),
+      )
       const table = predictTable(token.mappings)
       const live = actors.map(({entity}) => {
         const source = sourceOf(lattice, entity)

@@ -42,7 +42,12 @@ export async function scriptedServer(
   )
   answer('$SYS.REQ.SERVER.PING.ROUTEZ', () => envelope({data: {routes: []}}))
   answer('$SYS.REQ.SERVER.PING.GATEWAYZ', () => envelope({data: {}}))
-  answer('$SYS.REQ.SERVER.PING.SUBSZ', () => envelope({data: {subscriptions_list: []}}))
+  // Nobody uses it, and it has a full resolver, which listens for tokens and gives them to others.
+  answer('$SYS.REQ.SERVER.PING.SUBSZ', (message) => {
+    const {test = ''} = message.json<{test?: string}>()
+    const own = test.startsWith('$SYS.REQ.CLAIMS.') ? [{subject: test, qgroup: 'responder'}] : []
+    return envelope({data: {subscriptions_list: own}})
+  })
   answer('$SYS.REQ.SERVER.PING.ACCOUNTZ', () => {
     const detail = script.account?.()
     return envelope(

@@ -1,13 +1,13 @@
 import type {Clock} from '../clock.js'
-import {ConflictError, ConnectionError} from '../errors.js'
-import {requestMany} from '../nats/request.js'
 import {createHash} from 'node:crypto'
 
 import type {Monitoring, ServerIdentity, SystemClient} from '../nats/system.js'
-import {readAccountToken, type AccountToken} from '../routing/account-jwt.js'
+import type {AccountToken} from '../routing/account-jwt.js'
 import {compareTables, decodeTable, predictTable, type TableDifference} from '../routing/effective.js'
 import type {TrustedOperator} from '../routing/trust.js'
 import type {ReadOptions, ServerView, TableView} from './driver.js'
+import {readResolvers} from './resolver-kind.js'
+import {loadAccount, readBaseToken, type TokenSource} from './stored-token.js'
 import {readAccountReply, readNeighbours, readVarzReply} from './system-replies.js'
 
 /** An account as the servers store and serve it at one moment. */
@@ -26,24 +26,21 @@ export interface ServersFacts {
   readonly silent: readonly Pick<ServerIdentity, 'id' | 'name'>[]
 }
 
-/** What the account's readers need: the system account's connection and a clock. */
-export interface AccountSource {
-  readonly system: SystemClient
-  readonly account: string
-  readonly clock: Clock
-}
+/** What the account's readers need: the system account's connection, a clock, and who keeps tokens. */
+export type AccountSource = TokenSource
 
-const agreeWithinMs = 2000
+/** Finds out how every server resolves accounts, which all reading rests on. */
+export async function openSource(source: Omit<AccountSource, 'resolvers'>): Promise<AccountSource> {
+  return {...source, resolvers: await readResolvers(source.system)}
+}
 
 /**
  * Reads token and effective tables from every server. Throws a TokensDifferError when the servers' tokens differ for
  * two seconds, and a NoStoredTokenError when none keeps tokens.
  */
-export async function readAccount(source: AccountSource, {newest = false}: ReadOptions = {}): Promise<AccountView> {
-  const [token, servers] = await Promise.all([
-    newest ? lookUpNewest(source) : lookUpAgreed(source),
-    readServers(source),
-  ])
+export async function readAccount(source: AccountSource, options: ReadOptions = {}): Promise<AccountView> {
+  await loadAccount(source)
+  const [token, servers] = await Promise.all([readBaseToken(source, options), readServers(source)])
   return viewOf(token, servers)
 }
 
@@ -77,7 +74,13 @@ export async function readServers({
 }
 
 /** Whom every server trusts and how far its clock is from ours. */
-export async function readFacts({system, clock}: Pick<AccountSource, 'system' | 'clock'>): Promise<ServersFacts> {
+export async function readFacts({
+  system,
+  clock,
+}: {
+  readonly system: SystemClient
+  readonly clock: Clock
+}): Promise<ServersFacts> {
   const asked = clock.now()
   const [replies, silent] = await Promise.all([system.ask('VARZ'), readSilent(system)])
   const facts = replies.map((reply) => ({server: reply.server.name, ...readVarzReply(reply)}))
@@ -100,61 +103,7 @@ async function readSilent(system: SystemClient): Promise<ServersFacts['silent']>
   return [...new Map(unheard.map((server) => [server.id, server])).values()]
 }
 
-/** The stored tokens that the servers give; those that do not know the account give none. */
-export async function lookUpTokens({system, account}: Pick<AccountSource, 'system' | 'account'>): Promise<string[]> {
-  const expect = (await system.servers()).length
-  const subject = `$SYS.REQ.ACCOUNT.${account}.CLAIMS.LOOKUP`
-  // A server with another kind of resolver never answers, hence the stall.
-  const replies = await requestMany(system.connection, subject, '', {
-    timeoutMs: Math.min(system.timeoutMs, 5000),
-    stallMs: 500,
-    expect,
-  })
-  return replies.map((reply) => reply.string().trim()).filter((token) => token !== '')
-}
-
 /** Where what is live on a server is not what its token says: trouble that was there before us. */
 export function liveDifferences({live}: ServerView, token: AccountToken): TableDifference[] {
   return live === undefined ? [] : compareTables(predictTable(token.mappings), live.table)
-}
-
-async function lookUpNewest(source: AccountSource): Promise<AccountToken> {
-  const tokens = (await lookUpTokens(source)).map(readAccountToken)
-  if (tokens.length === 0) throw new NoStoredTokenError(source.account)
-  return tokens.reduce((newest, token) => (token.issuedAt > newest.issuedAt ? token : newest))
-}
-
-/** Servers disagree for a moment while a push goes round, and for longer after one of them was down. */
-async function lookUpAgreed(source: AccountSource): Promise<AccountToken> {
-  const deadline = source.clock.now() + agreeWithinMs
-  for (;;) {
-    const tokens = await lookUpTokens(source)
-    if (tokens.length === 0) throw new NoStoredTokenError(source.account)
-    if (new Set(tokens).size === 1) return readAccountToken(tokens[0]!)
-    if (source.clock.now() > deadline) throw new TokensDifferError(source.account, new Set(tokens).size)
-    await source.clock.sleep(50)
-  }
-}
-
-/** No server keeps the account's token where it can be changed. */
-export class NoStoredTokenError extends ConnectionError {
-  constructor(account: string) {
-    super(`No server keeps a token of account '${account}' that can be changed.`, {
-      suggestions: ['Routes by token need servers in operator mode with a full resolver: nats server account info'],
-      details: {account},
-    })
-  }
-}
-
-/** Some server missed an earlier push. */
-export class TokensDifferError extends ConflictError {
-  constructor(account: string, count: number) {
-    super(
-      `The servers hold ${count} different tokens of account '${account}', so none of them can be changed safely.`,
-      {
-        suggestions: ['Try again after the resolver interval (2 minutes by default), when they have synchronised.'],
-        details: {account, count},
-      },
-    )
-  }
 }

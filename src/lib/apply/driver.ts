@@ -2,6 +2,7 @@ import {TimeoutError, type LatticeError} from '../errors.js'
 import type {ServerIdentity} from '../nats/system.js'
 import {predictTable, sameShares, type MappingTable, type TokenMappings} from '../routing/effective.js'
 import type {Destination} from '../routing/plan.js'
+import type {Durability} from './durability.js'
 
 /** A change of one source of a mapping table; `undefined` destinations remove the mapping. */
 export interface SourceChange {
@@ -91,6 +92,8 @@ export interface Driver {
   readonly name: 'jwt' | 'config'
   /** What a plan made with it should warn of, a sentence each. */
   readonly notes: readonly string[]
+  /** What a change does not outlive, and the step that makes it last; undefined when it lasts by itself. */
+  readonly durability?: Durability | undefined
   read: (options?: ReadOptions) => Promise<TableView>
   /** Reads again, lets `inspect` judge, changes these sources and nothing else. Where the outcome is unknown: a SentUnknownError. */
   apply: (change: TableChange, options?: ApplyOptions) => Promise<Applied>

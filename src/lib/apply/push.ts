@@ -6,6 +6,7 @@ import {RequestTimeoutError} from '../nats/request.js'
 import {judgeTrust} from '../routing/trust.js'
 import {readAccount, type AccountSource, type AccountView, type ServersFacts} from './account-state.js'
 import type {ApplyOptions, TableChange} from './driver.js'
+import {pushSubject} from './resolver-kind.js'
 import {readPushReply, type PushReply} from './system-replies.js'
 
 /** What signing and pushing need besides reading. */
@@ -34,8 +35,6 @@ export interface Receipt extends PreparedChange {
   /** When the last server confirmed, in milliseconds since the epoch by our clock. */
   readonly confirmedAt: number
 }
-
-const updateSubject = '$SYS.REQ.CLAIMS.UPDATE'
 
 /**
  * Throws an UntrustedKeyError unless every server trusts our key, where there is one, for this account, and an
@@ -79,7 +78,9 @@ export async function prepareChange(
 }
 
 /** Pushes a prepared token to every server. Nothing is live for sure until verifyPush said so; an error here leaves it unknown. */
-export async function sendChange({system, clock}: TokenSigner, prepared: PreparedChange): Promise<Receipt> {
+export async function sendChange(signer: TokenSigner, prepared: PreparedChange): Promise<Receipt> {
+  const {system, clock, account, resolvers} = signer
+  const updateSubject = pushSubject(resolvers, account)
   const expect = (await system.servers()).length
   const sentAt = clock.now()
   const started = performance.now()

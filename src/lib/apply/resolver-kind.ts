@@ -1,7 +1,7 @@
 import {z} from 'zod'
 
 import {ServerError} from '../errors.js'
-import type {ServerIdentity, SystemClient, SystemReply} from '../nats/system.js'
+import type {Monitoring, ServerIdentity, SystemReply} from '../nats/system.js'
 
 /**
  * Where a server has account tokens from. `full`: its own files, synchronised with other servers. `cache`: those servers,
@@ -17,7 +17,7 @@ export interface Resolver {
   readonly url?: string
 }
 
-/** Which of the resolver's requests a server listens to tells its kind: only full ones hand out packs of tokens. */
+// Which of the resolver's requests a server listens to tells its kind: only full ones hand out packs of tokens.
 const packSubject = '$SYS.REQ.CLAIMS.PACK'
 const updateSubject = '$SYS.REQ.CLAIMS.UPDATE'
 
@@ -25,7 +25,7 @@ const updateSubject = '$SYS.REQ.CLAIMS.UPDATE'
  * The resolver of every server that answers, by the subscriptions of its system account; nothing is pushed. `memory` and
  * `url` listen to the same, so there the operator's token decides: `url` when it names an account server.
  */
-export async function readResolvers(system: SystemClient): Promise<Resolver[]> {
+export async function readResolvers(system: Pick<Monitoring, 'ask'>): Promise<Resolver[]> {
   const facts = (await system.ask('VARZ')).map((reply) => ({server: reply.server, ...readVarz(reply)}))
   const accounts = [...new Set(facts.flatMap(({systemAccount}) => systemAccount ?? []))]
   const listening = async (subject: string): Promise<Set<string>> => {
@@ -54,7 +54,7 @@ export function pushSubject(resolvers: readonly Resolver[], account: string): st
 
 /** Ids of the servers that listen to exactly this subject themselves; a tap on all subjects is somebody else's. */
 async function readListeners(
-  system: SystemClient,
+  system: Pick<Monitoring, 'ask'>,
   {account, subject}: {readonly account: string; readonly subject: string},
 ): Promise<string[]> {
   const replies = await system.ask('SUBSZ', {account, subscriptions: true, test: subject, limit: 1024})

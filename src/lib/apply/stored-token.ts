@@ -3,6 +3,7 @@ import {ConflictError, ConnectionError} from '../errors.js'
 import {requestMany} from '../nats/request.js'
 import type {SystemClient} from '../nats/system.js'
 import {readAccountToken, type AccountToken} from '../routing/account-jwt.js'
+import type {ReadOptions} from './driver.js'
 import {keepsTokens, type Resolver} from './resolver-kind.js'
 import {readAccountReply} from './system-replies.js'
 
@@ -12,12 +13,7 @@ export interface TokenSource {
   readonly account: string
   readonly clock: Clock
   readonly resolvers: readonly Resolver[]
-}
-
-export interface TokenOptions {
-  /** Take the one issued last, to mend what a half-taken push left; else all must be the same. */
-  readonly newest?: boolean
-  /** The token where no server has one, such as that of a file. */
+  /** The token where no server has one, such as that of an nsc store. */
   readonly given?: AccountToken
 }
 
@@ -25,17 +21,17 @@ const agreeWithinMs = 2000
 
 /**
  * The token that the next change rests on: of the servers that store it, else of those that run the account, else the
- * given one. Throws a TokensDifferError when they differ for two seconds and a NoTokenError when there is none.
+ * given one. Throws a TokensDifferError when they differ for two seconds and a NoStoredTokenError when there is none.
  */
-export async function readBaseToken(source: TokenSource, options: TokenOptions = {}): Promise<AccountToken> {
+export async function readBaseToken(source: TokenSource, options: ReadOptions = {}): Promise<AccountToken> {
   const {clock, account} = source
   const deadline = clock.now() + agreeWithinMs
   for (;;) {
     const found = await readTokens(source)
     const tokens = [...found.stored, ...found.running]
     if (tokens.length === 0) {
-      if (options.given?.account === account) return options.given
-      throw new NoTokenError(account)
+      if (source.given?.account === account) return source.given
+      throw new NoStoredTokenError(account)
     }
     const newest = newestOf(tokens)
     if (options.newest === true || agree(found, newest)) return newest
@@ -106,10 +102,10 @@ function newestOf(texts: readonly string[]): AccountToken {
 }
 
 /** No server has the account's token, so there is nothing to change. */
-export class NoTokenError extends ConnectionError {
+export class NoStoredTokenError extends ConnectionError {
   constructor(account: string) {
-    super(`No server has a token of account '${account}' that can be changed.`, {
-      suggestions: ['nats server account info', '--account-jwt FILE with the token that the servers are given'],
+    super(`No server keeps a token of account '${account}' that can be changed.`, {
+      suggestions: ['nats server account info', '--nsc-store OPERATOR with a store that has the account'],
       details: {account},
     })
   }

@@ -2,9 +2,11 @@ import {compareTables, predictTable, type MappingTable, type TableDifference} fr
 import type {AccountToken} from '../routing/account-jwt.js'
 import {readAccountToken} from '../routing/account-jwt.js'
 import type {ServerIdentity} from '../nats/system.js'
-import {liveDifferences, lookUpTokens, readServers, type AccountSource} from './account-state.js'
+import {liveDifferences, readServers, type AccountSource} from './account-state.js'
 import type {ServerOutcome, ServerView, Verification} from './driver.js'
 import type {Receipt} from './push.js'
+import {keepsTokens} from './resolver-kind.js'
+import {readStoredTokens} from './stored-token.js'
 
 /**
  * Reads the whole table back from every server and compares it with base plus our change, again until it is so or
@@ -23,12 +25,12 @@ export async function verifyPush(source: AccountSource, receipt: Receipt, within
 async function verifyOnce(source: AccountSource, receipt: Receipt): Promise<Verification> {
   const [servers, all] = await Promise.all([readServers(source), source.system.servers()])
   const complete = servers.length === all.length && servers.every(({live}) => live?.token === receipt.token.text)
-  const tokens = complete ? [] : await lookUpTokens(source)
-  const foreign = tokens.filter((token) => token !== receipt.token.text && token !== receipt.before.token.text)
+  const tokens = complete ? [] : await readStoredTokens(source)
+  const foreign = [...tokens, ...runningAlone(source, servers)].filter((token) => isForeign(token, receipt))
   const basis = {
     receipt,
     tokens,
-    expected: all.length,
+    source,
     current: foreign.length > 0 ? readAccountToken(foreign[0]!) : receipt.token,
   }
   const outcomes = all.map((server) => ({
@@ -42,11 +44,22 @@ async function verifyOnce(source: AccountSource, receipt: Receipt): Promise<Veri
   return {outcomes, overtaken: foreign.length > 0}
 }
 
+/** The tokens of servers that store none. */
+function runningAlone({resolvers}: AccountSource, servers: readonly ServerView[]): string[] {
+  const forgetful = new Set(resolvers.filter((each) => !keepsTokens(each)).map(({server}) => server.id))
+  return servers.flatMap(({server, live}) => (live !== undefined && forgetful.has(server.id) ? [live.token] : []))
+}
+
+/** A server that did not take our token and has the one it had before was not overtaken. */
+function isForeign(token: string, {before, token: ours}: Receipt): boolean {
+  return token !== ours.text && token !== before.token.text && !before.servers.some(({live}) => live?.token === token)
+}
+
 interface Basis {
   readonly receipt: Receipt
   /** Stored tokens; empty when nobody had to ask. */
   readonly tokens: readonly string[]
-  readonly expected: number
+  readonly source: AccountSource
   /** The token that counts now: ours, or a later one of another tool. */
   readonly current: AccountToken
 }
@@ -57,7 +70,7 @@ function judgeServer(
   view: ServerView | undefined,
   basis: Basis,
 ): Omit<ServerOutcome, 'server'> {
-  const {receipt, tokens, expected} = basis
+  const {receipt, tokens, source} = basis
   if (view === undefined) return {outcome: 'missing', reason: 'it does not answer'}
   const answer = receipt.replies.find((reply) => reply.server.id === server.id && !reply.accepted)
   const refusal = answer && hideForeign(answer.message, receipt)
@@ -67,8 +80,13 @@ function judgeServer(
     return refusal === undefined ? {outcome: 'differs', reason} : {outcome: 'refused', reason: refusal}
   }
   if (refusal !== undefined) return {outcome: 'refused', reason: refusal}
+  const resolver = source.resolvers.find((each) => each.server.id === server.id)
+  if (resolver !== undefined && !keepsTokens(resolver)) {
+    return {outcome: 'missing', reason: 'nobody uses the account there, and it keeps no tokens'}
+  }
   // Stored tokens come without their server's name, so only all of them together tell something about one.
-  const everywhere = tokens.length >= expected && tokens.every((token) => token === receipt.token.text)
+  const expected = source.resolvers.filter(({kind}) => kind === 'full').length
+  const everywhere = expected > 0 && tokens.length >= expected && tokens.every((token) => token === receipt.token.text)
   return everywhere ? {outcome: 'stored'} : {outcome: 'missing', reason: 'not every stored token is the new one'}
 }
 

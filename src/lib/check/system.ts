@@ -1,7 +1,7 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import {checkTrust} from '../apply/push.js'
-import {readAccount, readFacts, type ServersFacts} from '../apply/account-state.js'
+import {openSource, readAccount, readFacts, type ServersFacts} from '../apply/account-state.js'
 import type {Clock} from '../clock.js'
 import type {SigningKey} from '../keys/nkey.js'
 import {hasOperatorKey, MissingOperatorKeyError, readOperatorKey} from '../nats/operator-key.js'
@@ -151,7 +151,7 @@ async function judgeKey(
 ): Promise<Answer> {
   const {spec, clock, account = ''} = question
   try {
-    const source = {system, account, clock}
+    const source = await inTime(question, openSource({system, account, clock}))
     const view = await inTime(question, readAccount(source))
     checkTrust({...source, key, facts, timeoutMs: spec.timeoutMs}, view)
     const expires = view.token.expires

@@ -1,8 +1,8 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
-import {readAccount, readFacts, type ServersFacts} from '../apply/account-state.js'
+import {openSource, readAccount, type ServersFacts} from '../apply/account-state.js'
 import type {Driver, TableView} from '../apply/driver.js'
-import {JwtDriver} from '../apply/jwt-driver.js'
+import {openJwtDriver} from '../apply/jwt-driver.js'
 import {askApi, jetStream} from '../cache/jetstream.js'
 import {systemClock, type Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
@@ -11,7 +11,7 @@ import {hasOperatorKey, readOperatorKey} from '../nats/operator-key.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {hasSystemCredentials, type Monitoring, type SystemClient} from '../nats/system.js'
 import {MissingSystemCredentialsError} from '../nats/system-user.js'
-import {RouteStore} from './store.js'
+import {RouteStore, type StoredRoute} from './store.js'
 import {identify, type Who} from './who.js'
 
 /** What routes are read and changed through. */
@@ -67,10 +67,10 @@ export async function openSession(deps: RouteDeps, {dryRun = false}: SessionOpti
     identify(connection, spec),
     RouteStore.open(connection, spec),
   ])
-  const source = {system, account: who.account, clock}
-  const [facts, view] = await Promise.all([readFacts(source), readAccount(source)])
+  const ownSources = async (): Promise<string[]> => (await store.list({readable: true})).flatMap(sourcesOf)
   const ahead = deps.secondsAhead === undefined ? {} : {secondsAhead: deps.secondsAhead}
-  const driver = JwtDriver.open({...source, key, facts, timeoutMs: spec.timeoutMs, ...ahead}, view)
+  const access = {system, account: who.account, clock, key, spec, ownSources, ...ahead}
+  const {driver, facts, view} = await openJwtDriver(access)
   return {deps, clock, lattice: spec.lattice, store, driver, system, account: who.account, facts, who, view}
 }
 
@@ -82,12 +82,18 @@ export async function openReader(deps: RouteDeps): Promise<Reader> {
   const [system, who] = await Promise.all([deps.system().catch(undefinedWhenMissing), identify(connection, spec)])
   if (system === undefined) return {store, view: undefined}
   // Servers that disagree are what one may want to look at.
-  return {store, view: await readAccount({system, account: who.account, clock}, {newest: true})}
+  const source = await openSource({system, account: who.account, clock})
+  return {store, view: await readAccount(source, {newest: true})}
 }
 
 /** Server time, in milliseconds since the epoch. */
 export function serverNow({clock, facts}: Pick<Session, 'clock' | 'facts'>): number {
   return clock.now() + facts.clockOffsetMs
+}
+
+/** What a record's route is made of, whatever became of it. */
+function sourcesOf({record}: StoredRoute): string[] {
+  return [record.source, ...(record.endpoints ?? []).map(({source}) => source)]
 }
 
 /** An nsc store may well hold the operator's key and no way into the system account. */

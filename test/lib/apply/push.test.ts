@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
 import {prepareChange, sendChange, type TokenSigner} from '../../../src/lib/apply/push.js'
-import {readAccount, readFacts} from '../../../src/lib/apply/account-state.js'
+import {openSource, readAccount, readFacts} from '../../../src/lib/apply/account-state.js'
 import {verifyPush} from '../../../src/lib/apply/verify.js'
 import {writeBack} from '../../../src/lib/apply/write-back.js'
 import {systemClock} from '../../../src/lib/clock.js'
@@ -35,7 +35,7 @@ async function open(
 ): Promise<{driver: TokenSigner; source: string} & AsyncDisposable> {
   const system = await SystemClient.open(on.spec())
   const user = await openConnection(on.spec())
-  const base = {system, account: on.account.publicKey, clock: systemClock}
+  const base = await openSource({system, account: on.account.publicKey, clock: systemClock})
   const driver = {...base, key: on.operatorSigning, facts: await readFacts(base), timeoutMs: 5000, secondsAhead: 10_000}
   return {
     driver: {...driver, ...fields},

@@ -176,11 +176,11 @@ test('a given token is taken where no server has one, and only when it is of tha
   const account = createKey('A').publicKey
   await expect(readBaseToken({...source, account})).rejects.toMatchObject({
     kind: 'connection',
-    message: `No server has a token of account '${account}' that can be changed.`,
+    message: `No server keeps a token of account '${account}' that can be changed.`,
   })
   const given = {...readAccountToken(started.operator.tokens.account), account}
-  expect(await readBaseToken({...source, account}, {given})).toBe(given)
-  await expect(readBaseToken({...source, account}, {given: {...given, account: 'other'}})).rejects.toThrow('No server')
+  expect(await readBaseToken({...source, account, given})).toBe(given)
+  await expect(readBaseToken({...source, account, given: {...given, account: 'other'}})).rejects.toThrow('No server')
 })
 
 test('one server forgets nothing where all have a full resolver, and a cache alone tells that nobody keeps it', () => {

@@ -48,6 +48,7 @@ function otherTool({system}: TestRoutes, secondsAhead = 1000): TokenSigner {
     system,
     account: server.account.publicKey,
     clock: systemClock,
+    resolvers: [{server: {id: '', name: 'test', version: ''}, kind: 'full'}],
     key: server.operatorSigning,
     facts: {trust: [{server: 'test', operators: [trusted()]}], clockOffsetMs: 0, silent: []},
     timeoutMs: 5000,

@@ -1,6 +1,6 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
-import {lookUpTokens, readAccount} from '../../../src/lib/apply/account-state.js'
+import {openSource, readAccount} from '../../../src/lib/apply/account-state.js'
 import {ensureBucket} from '../../../src/lib/cache/bucket.js'
 import {systemClock} from '../../../src/lib/clock.js'
 import {parseVersion} from '../../../src/lib/entity/version.js'
@@ -12,6 +12,7 @@ import {startOperatorCluster, until, type OperatorCluster} from '../../support/n
 import {openRoutes, serveVersion, testActor, type TestRoutes} from '../../support/routes.js'
 import {scriptedHost} from '../../support/scripted-host.js'
 import {scriptedServer} from '../../support/scripted-server.js'
+import {storedTokens} from '../../support/stored-tokens.js'
 
 let cluster: OperatorCluster
 beforeAll(async () => {
@@ -49,7 +50,7 @@ describe('a change on a cluster', () => {
     expect(change.servers.total).toBe(3)
     expect(change.servers.applied).toBeGreaterThan(0)
     expect(change.servers.applied + change.servers.stored).toBe(3)
-    const tokens = await lookUpTokens({system: opened.system, account: cluster.servers[0]!.account.publicKey})
+    const tokens = await storedTokens(opened.system, cluster.servers[0]!.account.publicKey)
     expect(new Set(tokens).size).toBe(1)
     expect(tokens).toHaveLength(3)
   })
@@ -59,7 +60,7 @@ describe('a change on a cluster', () => {
     const lattice = 'cluster-dark'
     await using opened = await openRoutes(first.spec(lattice))
     const {routes, store, system} = opened
-    const source = {system, account: account.publicKey, clock: systemClock}
+    const source = await openSource({system, account: account.publicKey, clock: systemClock})
     const host = scriptedHost(opened.connection, lattice)
     const {publicKey: key} = createKey('M')
     await host.run({key, name: 'echo', version: '1.0.0'})
@@ -130,7 +131,7 @@ describe('a change on a cluster', () => {
     const {account} = cluster.servers[0]!
     const stored = async (): Promise<string[]> => {
       await using system = await SystemClient.open(opened.spec)
-      return await lookUpTokens({system, account: account.publicKey})
+      return await storedTokens(system, account.publicKey)
     }
     await until(async () => (await stored()).length === 3, 15_000)
     expect(new Set(await stored()).size).toBe(2)
