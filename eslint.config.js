@@ -68,7 +68,7 @@ function importRule(folder, allowed) {
         {
           regex: `^(\\.\\./)+(${others.join('|')})/`,
           message: `${folder} may not import this.`,
-          allowTypeImports: folder === 'output',
+          allowTypeImports: folder === 'output' || folder === 'cli',
         },
         ...(folder === 'cli' ? [] : [{regex: '^@oclif/|^(\\.\\./)+lattice\\.js$', message: 'Only commands and cli.'}]),
         ...(pureFolders.includes(folder) ? [pureImports] : []),

@@ -1,6 +1,6 @@
 import * as Args from '@oclif/core/args'
 
-import {RouteCommand, routeFlags, unversionedRefFlag, versionsFlag} from '../../lib/cli/route-command.js'
+import {changeOptions, RouteCommand, routeFlags, unversionedRefFlag, versionsFlag} from '../../lib/cli/route-command.js'
 import type {RouteChange} from '../../lib/routes/result.js'
 import {parseSplit} from '../../lib/routing/weights.js'
 
@@ -41,10 +41,7 @@ export default class RouteAb extends RouteCommand {
     ).split(asked, {
       entity: flags.entity,
       versions: flags.versions,
-      why: flags.reason,
-      dryRun: flags['dry-run'],
-      revision: flags.revision,
-      repair: flags.repair,
+      ...changeOptions(flags),
     })
 
     return this.report(change)

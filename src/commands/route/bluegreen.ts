@@ -1,5 +1,5 @@
 import {versionFlag} from '../../lib/cli/flags.js'
-import {RouteCommand, routeFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
+import {changeOptions, RouteCommand, routeFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
 import type {RouteChange} from '../../lib/routes/result.js'
 
 export default class RouteBluegreen extends RouteCommand {
@@ -28,10 +28,7 @@ export default class RouteBluegreen extends RouteCommand {
       await lattice.routes()
     ).cutOver(flags.to, {
       entity: args.entity,
-      why: flags.reason,
-      dryRun: flags['dry-run'],
-      revision: flags.revision,
-      repair: flags.repair,
+      ...changeOptions(flags),
     })
 
     return this.report(change)

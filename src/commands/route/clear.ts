@@ -1,4 +1,4 @@
-import {RouteCommand, unmapFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
+import {changeOptions, RouteCommand, unmapFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
 import type {RouteChange} from '../../lib/routes/result.js'
 
 export default class RouteClear extends RouteCommand {
@@ -23,15 +23,7 @@ export default class RouteClear extends RouteCommand {
     const {args, flags} = await this.parse(RouteClear)
     await using lattice = await this.openToChange(flags)
 
-    const change = await (
-      await lattice.routes()
-    ).clear(args.entity, {
-      why: flags.reason,
-      dryRun: flags['dry-run'],
-      revision: flags.revision,
-      repair: flags.repair,
-      share: flags.share,
-    })
+    const change = await (await lattice.routes()).clear(args.entity, changeOptions(flags))
 
     return this.report(change)
   }

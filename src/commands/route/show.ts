@@ -1,5 +1,5 @@
 import {LatticeCommand} from '../../lib/cli/command.js'
-import {unversionedRefArg} from '../../lib/cli/route-command.js'
+import {subjectFlags, unversionedRefArg, writtenSubjects} from '../../lib/cli/route-command.js'
 import {routeDetailsView} from '../../lib/output/route.js'
 import type {RouteView} from '../../lib/routes/view.js'
 
@@ -15,11 +15,13 @@ export default class RouteShow extends LatticeCommand<RouteView> {
     entity: unversionedRefArg({description: 'Entity, where it is not the only one with a route.'}),
   }
 
+  static override flags = subjectFlags
+
   async run(): Promise<RouteView> {
     const {args, flags} = await this.parse(RouteShow)
     await using lattice = await this.open(flags)
 
-    const view = await (await lattice.routes()).show(args.entity)
+    const view = await (await lattice.routes()).show(args.entity, writtenSubjects(flags))
 
     this.log(routeDetailsView(view, new Date(this.clock.now())))
     return view

@@ -1,6 +1,6 @@
 import * as Flags from '@oclif/core/flags'
 
-import {RouteCommand, unmapFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
+import {changeOptions, RouteCommand, unmapFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
 import type {RouteChange} from '../../lib/routes/result.js'
 
 export default class RouteUndo extends RouteCommand {
@@ -29,11 +29,7 @@ export default class RouteUndo extends RouteCommand {
       await lattice.routes()
     ).undo(args.entity, {
       to: flags.to,
-      why: flags.reason,
-      dryRun: flags['dry-run'],
-      revision: flags.revision,
-      repair: flags.repair,
-      share: flags.share,
+      ...changeOptions(flags),
     })
 
     return this.report(change)

@@ -8,6 +8,9 @@ import {routeChangeView} from '../output/route.js'
 import {LatticeCommand} from './command.js'
 import {confirmFlag} from './confirm.js'
 import {dryRunFlag} from './flags.js'
+import {allowable} from '../routing/allow.js'
+import type {ChangeOptions} from '../routes/draft.js'
+import type {WrittenSubjects} from '../routes/target.js'
 
 /** What a change comes to, as its view takes it. */
 type RouteChange = Parameters<typeof routeChangeView>[0]
@@ -30,8 +33,25 @@ export const versionsFlag = Flags.custom<readonly Version[]>({
   parse: (text) => Promise.resolve(text.split(',').map(parseVersion)),
 })
 
+/** Flags that name what hosts do not run: the subjects of services, and of whatever else answers on NATS. */
+export const subjectFlags = {
+  source: Flags.string({
+    multiple: true,
+    multipleNonGreedy: true,
+    helpValue: 'SUBJECT',
+    summary: 'Subject that callers use: of a plain service, or ENDPOINT=SUBJECT of a micro service.',
+  }),
+  leg: Flags.string({
+    multiple: true,
+    multipleNonGreedy: true,
+    helpValue: 'VERSION=SUBJECT',
+    summary: 'Where a version of a plain service listens; @source for the one on the source itself.',
+  }),
+}
+
 /** Flags of every command that changes a route. */
 export const routeFlags = {
+  ...subjectFlags,
   reason: Flags.string({helpValue: 'TEXT', summary: 'Why, for the record.'}),
   'dry-run': dryRunFlag,
   revision: Flags.integer({
@@ -41,12 +61,48 @@ export const routeFlags = {
   }),
   confirm: confirmFlag,
   repair: Flags.boolean({default: false, summary: 'Replace a mapping that is not the one lattice applied.'}),
+  allow: Flags.string({
+    multiple: true,
+    multipleNonGreedy: true,
+    options: [...allowable],
+    helpValue: 'RULE',
+    summary: 'Switch one rule off that a refusal named; recorded.',
+  }),
 }
 
 /** Flags of the commands that can remove a mapping. */
 export const unmapFlags = {
   ...routeFlags,
   share: Flags.boolean({default: false, summary: 'Let several versions share the traffic without a mapping.'}),
+}
+
+/** What flags say about a change, as the library takes it. */
+export function changeOptions(flags: RouteFlags): ChangeOptions {
+  return {
+    why: flags.reason,
+    dryRun: flags['dry-run'],
+    revision: flags.revision,
+    repair: flags.repair,
+    allow: flags.allow,
+    share: flags.share,
+    ...writtenSubjects(flags),
+  }
+}
+
+/** What flags say about subjects. */
+export function writtenSubjects({source, leg}: Pick<RouteFlags, 'source' | 'leg'>): WrittenSubjects {
+  return {sources: source, addresses: leg}
+}
+
+interface RouteFlags {
+  readonly reason?: string | undefined
+  readonly 'dry-run': boolean
+  readonly revision?: number | undefined
+  readonly repair: boolean
+  readonly allow?: readonly string[] | undefined
+  readonly share?: boolean
+  readonly source?: readonly string[] | undefined
+  readonly leg?: readonly string[] | undefined
 }
 
 /** A command that changes a route: what it did, what it inferred, and what is worth a warning. */

@@ -21,6 +21,11 @@ export function parseVersion(text: string): Version {
   return text as Version
 }
 
+/** True for what parseVersion takes. */
+export function isVersion(text: string): boolean {
+  return text !== '' && text.length <= longest && isPrintable(text)
+}
+
 const semver =
   /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*))*))?(?:\+[\dA-Za-z-]+(?:\.[\dA-Za-z-]+)*)?$/
 

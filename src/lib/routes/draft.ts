@@ -6,6 +6,7 @@ import type {Leg} from '../routing/weights.js'
 import {mainSource, type RouteBefore} from './before.js'
 import {serverNow, type Session} from './session.js'
 import type {StoredRoute} from './store.js'
+import type {WrittenSubjects} from './target.js'
 
 /** The word of the command that makes a route; shown, and never decided upon. */
 export type Strategy =
@@ -28,7 +29,7 @@ export interface WantedRoute {
   readonly warnings?: readonly string[]
 }
 
-export interface ChangeOptions {
+export interface ChangeOptions extends WrittenSubjects {
   /** Why, for the record. */
   readonly why?: string | undefined
   readonly dryRun?: boolean | undefined

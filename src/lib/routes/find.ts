@@ -1,44 +1,89 @@
 import {discover, type Discovery} from '../control/discover.js'
 import {controlSubjects} from '../control/subjects.js'
-import type {Entity, EntityRef, ListedEndpoint} from '../entity/entity.js'
+import type {Entity, EntityRef} from '../entity/entity.js'
 import {entityName, requireEntity} from '../entity/require.js'
+import {isVersion} from '../entity/version.js'
 import {AmbiguousError, NotFoundError} from '../errors.js'
 import {isPublicKey} from '../keys/nkey.js'
 import {accountOf} from '../nats/creds.js'
+import {NoPermissionError} from '../nats/request.js'
 import {hasSystemCredentials} from '../nats/system.js'
 import {routeKey} from '../routing/source.js'
 import {isSubject} from '../routing/subject.js'
+import {discoverServices} from '../services/discover.js'
+import type {ServiceEntity} from '../services/service.js'
 import type {ChangeOptions, WantedRoute} from './draft.js'
 import type {Known} from './infer.js'
 import {readSubscribers} from './preflight.js'
 import type {RouteDeps} from './session.js'
 import {UnreadableRouteError, type RouteStore, type StoredRoute} from './store.js'
+import {isPlain, plainEntity, recordedEntity, type Target} from './target.js'
 
 /** What runs, and what is recorded; an entity of a record need not run. */
 export interface KnownRoutes extends Known {
   readonly routes: readonly StoredRoute[]
 }
 
-/** Everything that runs. A reference that is a whole public key needs no host that shows it. */
-export async function knownEntities(deps: RouteDeps, refs: readonly (EntityRef | undefined)[]): Promise<Known> {
-  const {entities} = await discoverQuickly(deps)
-  return {lattice: deps.spec.lattice, entities: withKeys(entities, refs)}
+/**
+ * Everything that runs. A reference that is a whole public key needs no host that shows it, and one by name may mean a
+ * route that is recorded.
+ */
+export async function knownEntities(deps: RouteDeps, store: RouteStore, target: Target): Promise<Known> {
+  const {lattice} = deps.spec
+  if (isPlain(target)) return {lattice, entities: [await plainEntity(target, store)]}
+  const [running, stored] = await Promise.all([
+    whatRuns(deps, target),
+    target.ref === undefined ? [] : store.list({readable: true}),
+  ])
+  const recorded = stored.filter(({record: {kind}}) => kind === 'subject' || kind === 'service')
+  return {lattice, ...withAll(running, recorded, target)}
 }
 
 /** Everything that runs and every route that is recorded; a record that nobody can read, or of a key not its own, is none. */
-export async function knownRoutes(
-  deps: RouteDeps,
-  store: RouteStore,
-  ref: EntityRef | undefined,
-): Promise<KnownRoutes> {
-  const [{entities}, stored] = await Promise.all([discoverQuickly(deps), store.list({readable: true})])
-  const routes = stored.filter(isOfItsKey)
-  const recorded = routes.map(entityOfRecord).filter((entity) => !entities.some((known) => sameEntity(known, entity)))
-  return {lattice: deps.spec.lattice, entities: withKeys([...entities, ...recorded], [ref]), routes}
+export async function knownRoutes(deps: RouteDeps, store: RouteStore, target: Target = {}): Promise<KnownRoutes> {
+  const {lattice} = deps.spec
+  if (isPlain(target)) {
+    const entity = await plainEntity(target, store)
+    const stored = await store.get(routeKey(entity))
+    return {lattice, entities: [entity], routes: stored === undefined ? [] : [stored]}
+  }
+  const [running, routes] = await Promise.all([whatRuns(deps, target), store.list({readable: true})])
+  return {lattice, ...withAll(running, routes, target), routes: routes.filter(isOfItsKey)}
+}
+
+interface Running {
+  readonly entities: readonly Entity[]
+  readonly services: readonly ServiceEntity[]
+}
+
+async function whatRuns(deps: RouteDeps, {ref, sources = []}: Target): Promise<Running> {
+  const {connection, spec} = deps
+  const given = ref !== undefined && sources.length > 0 ? {sources: {service: ref.name, texts: sources}} : {}
+  const {lattice, timeoutMs, inboxPrefix} = spec
+  const known = inboxPrefix === undefined ? {} : {inboxPrefix}
+  const [{entities}, services] = await Promise.all([
+    discoverQuickly(deps),
+    discoverServices(connection, {lattice, timeoutMs, ...known, ...given}).catch(noneIfForbidden),
+  ])
+  return {entities: [...entities, ...services], services}
+}
+
+/** Who may not ask for services routes none. */
+function noneIfForbidden(error: unknown): ServiceEntity[] {
+  if (error instanceof NoPermissionError) return []
+  throw error
+}
+
+function withAll({entities, services}: Running, stored: readonly StoredRoute[], {ref}: Target): Running {
+  const recorded = stored.filter(isOfItsKey).map(recordedEntity)
+  const absent = recorded.filter((entity) => !entities.some((known) => sameEntity(known, entity)))
+  return {entities: withKeys([...entities, ...absent], [ref]), services}
 }
 
 /** The entity that is meant: the one named, else the only one that has a route. */
-export function requireRouted(ref: EntityRef | undefined, known: KnownRoutes, command: string): Entity {
+export function requireRouted(target: Target, known: KnownRoutes, command: string): Entity {
+  const {ref} = target
+  if (isPlain(target)) return known.entities[0]!
   if (ref !== undefined) return requireEntity(ref, known.entities, known.lattice)
   const recorded = known.entities.filter((entity) => routeOf(entity, known) !== undefined)
   const split = recorded.filter((entity) => routeOf(entity, known)!.record.legs.length > 0)
@@ -94,21 +139,13 @@ async function discoverQuickly({control, spec, system}: RouteDeps): Promise<Disc
   return discover(control, hosts === 0 ? {} : {expect: hosts})
 }
 
-function entityOfRecord({record}: StoredRoute): Entity {
-  const {kind, key, name, link, endpoints} = record
-  return {
-    kind,
-    key,
-    name,
-    ...(link === undefined ? {} : {link}),
-    ...(endpoints === undefined ? {} : {endpoints: endpoints.map(listed)}),
-    instances: [],
-  }
-}
-
 /** Records are proposals: whoever may write them must not make up entities. */
 function isOfItsKey(stored: StoredRoute): boolean {
-  return isNamed(stored.record) && routeKey(entityOfRecord(stored)) === stored.key
+  return (
+    isNamed(stored.record) &&
+    (stored.record.endpoints ?? []).every(isListed) &&
+    routeKey(recordedEntity(stored)) === stored.key
+  )
 }
 
 function isNamed({kind, key, link, endpoints = []}: StoredRoute['record']): boolean {
@@ -117,14 +154,18 @@ function isNamed({kind, key, link, endpoints = []}: StoredRoute['record']): bool
     case 'provider':
       return isPublicKey(key, kind === 'actor' ? 'M' : 'V') && (link === undefined || /^[A-Za-z0-9_-]+$/.test(link))
     case 'service':
-      return /^[A-Za-z0-9_-]+$/.test(key) && endpoints.every(({source}) => isSubject(source))
+      return /^[A-Za-z0-9_-]+$/.test(key) && endpoints.length > 0
     case 'subject':
-      return isSubject(key) && endpoints.length === 1 && endpoints[0]!.source === key
+      return endpoints.length === 1 && endpoints[0]!.source === key
   }
 }
 
-function listed({source, addresses, queue}: NonNullable<StoredRoute['record']['endpoints']>[number]): ListedEndpoint {
-  return {source, addresses, ...(queue === undefined ? {} : {queue})}
+/** Its versions and subjects can at least be such. */
+function isListed({source, addresses}: NonNullable<StoredRoute['record']['endpoints']>[number]): boolean {
+  return (
+    isSubject(source) &&
+    Object.entries(addresses).every(([version, address]) => isVersion(version) && isSubject(address))
+  )
 }
 
 function sameEntity(left: Entity, right: Entity): boolean {

@@ -2,6 +2,7 @@ import {runningVersions, type Entity, type EntityRef} from '../entity/entity.js'
 import {entityName, requireEntity, shellWord, versionName} from '../entity/require.js'
 import {isSemver, type Version} from '../entity/version.js'
 import {AmbiguousError, NotFoundError, UsageError} from '../errors.js'
+import type {ServiceEntity} from '../services/service.js'
 import {checkLegs, type AskedSplit, type Leg} from '../routing/weights.js'
 
 /** An entity with the legs that are wanted for it. */
@@ -22,6 +23,8 @@ export interface SplitHints {
 export interface Known {
   readonly lattice: string
   readonly entities: readonly Entity[]
+  /** The micro services among them, with what is needed to route them. */
+  readonly services?: readonly ServiceEntity[]
 }
 
 /**

@@ -4,6 +4,7 @@ import {runningVersions, type Entity} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import {UnsafeError} from '../errors.js'
 import type {Monitoring} from '../nats/system.js'
+import {allowable} from '../routing/allow.js'
 import {predictTable, type MappingTable} from '../routing/effective.js'
 import {endpointsOf, type Endpoint} from '../routing/endpoint.js'
 import {lintPlan, type Finding} from '../routing/lint.js'
@@ -72,9 +73,6 @@ interface LegQuestion {
   readonly version: string
   readonly endpoint: Endpoint
 }
-
-/** Rules that a user may switch off by name, one at a time. */
-export const allowable = ['no-subscriber'] as const
 
 /** Wildcard taps watch and do not answer; another group on the very subject would get a copy of each message. */
 async function judgeLeg(

@@ -1,4 +1,5 @@
 import type {ServerOutcome, TableView} from '../apply/driver.js'
+import type {Durability} from '../apply/durability.js'
 import {formatRef, runningVersions, type Entity} from '../entity/entity.js'
 import {entityName, shellWord} from '../entity/require.js'
 import type {RouteRecord} from '../records/route.js'
@@ -49,6 +50,8 @@ export interface RouteChange {
   /** Why the route is not the one that was asked for. */
   readonly reason?: string
   readonly warnings?: readonly string[]
+  /** What the change does not outlive: servers that forget it, and the step that makes it last. */
+  readonly durability?: Omit<Durability, 'warning'>
   /** Of a dry run: the mappings that would be written; empty: they would be removed. */
   readonly mappings?: readonly MappingPlan[]
   /** Of a dry run: the record that would be written. */
@@ -77,7 +80,8 @@ export function presentServers({servers}: TableView): ServerOutcome[] {
  */
 export function undoCommand(entity: Entity, previous: readonly Leg[] | undefined, legs: readonly Leg[]): string {
   const name = entityName(entity)
-  if (previous !== undefined) return `lattice route undo ${name}`
+  // Versions of what has subjects of its own do not meet on the source.
+  if (previous !== undefined || entity.endpoints !== undefined) return `lattice route undo ${name}`
   const light = lightVersions(entity)
   const lit = new Set([...light, ...legs.map(({version}) => version)])
   return lit.size > 1 && light.length === 1
@@ -130,6 +134,12 @@ export function changeResult({lattice, deps, driver}: Session, plan: ChangePlan,
     ...(explicit === undefined ? {} : {inferred: explicit}),
     ...(reason === undefined ? {} : {reason}),
     ...(warnings.length === 0 ? {} : {warnings}),
+    ...(driver.durability === undefined ? {} : {durability: withoutWarning(driver.durability)}),
     ...(dry ? {mappings, record} : {}),
   }
+}
+
+/** The warning is among the warnings. */
+function withoutWarning({kind, servers, step}: Durability): Omit<Durability, 'warning'> {
+  return {kind, servers, step}
 }

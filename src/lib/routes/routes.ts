@@ -6,10 +6,13 @@ import type {AskedSplit} from '../routing/weights.js'
 import type {ChangeOptions} from './draft.js'
 import {knownRoutes, requireRouted, routeOf} from './find.js'
 import type {SplitHints} from './infer.js'
+import type {LintAccountOptions, LintedAccount} from './lint-account.js'
+import type {RenderedRoutes, RenderOptions} from './render.js'
 import type {RouteChange} from './result.js'
 import {openReader, openSession, type RouteDeps} from './session.js'
 import {cutOver, splitTraffic} from './split.js'
 import {RouteStore} from './store.js'
+import type {WrittenSubjects} from './target.js'
 import {clearRoute, undoRoute, type UndoOptions} from './undo.js'
 import {routeView, type RouteView} from './view.js'
 
@@ -48,7 +51,7 @@ export class Routes {
   /** Every route that is recorded, sorted by entity; with system credentials, what is live as well. */
   async list(): Promise<RouteView[]> {
     const {store, view} = await openReader(this.#deps)
-    const known = await knownRoutes(this.#deps, store, undefined)
+    const known = await knownRoutes(this.#deps, store)
     return known.entities
       .flatMap((entity) => {
         const stored = routeOf(entity, known)
@@ -62,13 +65,26 @@ export class Routes {
   }
 
   /** The route of one entity; without a reference, the only one there is. */
-  async show(ref: EntityRef | undefined): Promise<RouteView> {
+  async show(ref: EntityRef | undefined, written: WrittenSubjects = {}): Promise<RouteView> {
+    const target = {...written, ref}
     const {store, view} = await openReader(this.#deps)
-    const known = await knownRoutes(this.#deps, store, ref)
-    const entity = requireRouted(ref, known, 'show')
+    const known = await knownRoutes(this.#deps, store, target)
+    const entity = requireRouted(target, known, 'show')
     // A list may come from a server that has just started and lags behind.
     const stored = await store.get(routeKey(entity))
     return routeView(known.lattice, entity, {stored, view})
+  }
+
+  /** What is wrong with the mappings of the account as it is now. */
+  async lint(options: LintAccountOptions = {}): Promise<LintedAccount> {
+    const {lintAccount} = await import('./lint-account.js')
+    return lintAccount(this.#deps, options)
+  }
+
+  /** The recorded routes as text for another tool; of one entity or all. */
+  async render(ref: EntityRef | undefined, options: RenderOptions): Promise<RenderedRoutes> {
+    const {renderRoutes} = await import('./render.js')
+    return renderRoutes(this.#deps, ref, options)
   }
 
   /** The record of an entity's route; undefined when there is none. For what stops and scales versions. */

@@ -1,12 +1,14 @@
 import type {EntityRef} from '../entity/entity.js'
-import type {Version} from '../entity/version.js'
+import {parseVersion, type Version} from '../entity/version.js'
 import type {AskedSplit} from '../routing/weights.js'
 import {changeRoute} from './change.js'
-import type {ChangeOptions} from './draft.js'
+import type {ChangeOptions, Strategy} from './draft.js'
 import {knownEntities, readStored} from './find.js'
 import {inferCutover, inferSplit, type Known, type SplitHints, type WantedSplit} from './infer.js'
 import type {RouteChange} from './result.js'
-import {openSession, type RouteDeps} from './session.js'
+import {openSession, type RouteDeps, type Session} from './session.js'
+import {RouteStore, type StoredRoute} from './store.js'
+import {routableEntity} from './target.js'
 
 /** Splits an entity's traffic over versions. */
 export function splitTraffic(
@@ -14,36 +16,58 @@ export function splitTraffic(
   asked: AskedSplit,
   options: ChangeOptions & SplitHints,
 ): Promise<RouteChange> {
-  const refs = [options.entity, asked.kind === 'legs' ? asked.entity : undefined]
-  return decideAndChange(deps, {strategy: 'ab', refs, decide: (known) => inferSplit(asked, options, known)}, options)
+  const ref = options.entity ?? (asked.kind === 'legs' ? asked.entity : undefined)
+  // Legs that are written out are meant in the order in which they are written.
+  const written = ref === undefined && options.addresses?.length ? options.addresses.map(versionOfLeg) : undefined
+  const hints = {...options, versions: options.versions ?? (asked.kind === 'weights' ? written : undefined)}
+  const decide = (known: Known): WantedSplit => inferSplit(asked, hints, known)
+  return decideAndChange(deps, {strategy: 'ab', ref, decide}, options)
+}
+
+function versionOfLeg(text: string): Version {
+  return parseVersion(text.slice(0, text.indexOf('=')))
 }
 
 /** Moves all traffic of an entity to one version. */
 export function cutOver(
   deps: RouteDeps,
-  {to, entity}: {readonly to: Version; readonly entity?: EntityRef | undefined},
+  {to, entity: ref}: {readonly to: Version; readonly entity?: EntityRef | undefined},
   options: ChangeOptions,
 ): Promise<RouteChange> {
-  const decide = (known: Known): WantedSplit => inferCutover(to, entity, known)
-  return decideAndChange(deps, {strategy: 'bluegreen', refs: [entity], decide}, options)
+  const decide = (known: Known): WantedSplit => inferCutover(to, ref, known)
+  return decideAndChange(deps, {strategy: 'bluegreen', ref, decide}, options)
 }
 
-interface Decision {
-  readonly strategy: 'ab' | 'bluegreen'
-  readonly refs: readonly (EntityRef | undefined)[]
-  readonly decide: (known: Known) => WantedSplit
+/** How a command finds what it wants among what runs. */
+export interface Decision {
+  readonly strategy: Strategy
+  readonly ref: EntityRef | undefined
+  readonly decide: (known: Known, moment: Moment) => WantedSplit | Promise<WantedSplit>
 }
 
-/** What is missing is said before what is wrong, so the session's failure wins over the search's. */
-async function decideAndChange(
+/** What a decision may rest on besides what runs. */
+export interface Moment {
+  readonly session: Session
+  /** The record of an entity's route. */
+  readonly recordOf: (entity: WantedSplit['entity']) => Promise<StoredRoute | undefined>
+}
+
+/** Finds what is meant and makes it live. What is missing is said before what is wrong, so the session's failure wins over the search's. */
+export async function decideAndChange(
   deps: RouteDeps,
-  {strategy, refs, decide}: Decision,
+  {strategy, ref, decide}: Decision,
   options: ChangeOptions,
 ): Promise<RouteChange> {
-  const searching = knownEntities(deps, refs)
+  const searching = RouteStore.open(deps.connection, deps.spec).then((store) =>
+    knownEntities(deps, store, {...options, ref}),
+  )
   searching.catch(() => undefined)
   const session = await openSession(deps, options)
-  const wanted = decide(await searching)
+  const known = await searching
+  const recordOf = async (entity: WantedSplit['entity']): Promise<StoredRoute | undefined> =>
+    (await readStored(session.store, entity, options)).stored
+  const wanted = await decide(known, {session, recordOf})
   const stored = await readStored(session.store, wanted.entity, options)
-  return changeRoute(session, {strategy, ...stored, ...wanted}, options)
+  const {entity, warnings} = routableEntity(wanted.entity, wanted.legs, {stored: stored.stored, known})
+  return changeRoute(session, {strategy, ...stored, ...wanted, entity, warnings}, options)
 }

@@ -8,6 +8,7 @@ import type {ChangeOptions} from './draft.js'
 import {knownRoutes, NoRouteError, readStored, requireRouted} from './find.js'
 import type {RouteChange} from './result.js'
 import type {Session} from './session.js'
+import {isPlain, routableEntity} from './target.js'
 import {planUnmapped} from './unmap.js'
 
 export interface UndoOptions extends ChangeOptions {
@@ -25,14 +26,17 @@ export async function undoRoute(
   options: UndoOptions,
 ): Promise<RouteChange> {
   const {store, deps, lattice} = session
-  const known = await knownRoutes(deps, store, ref)
-  const entity = requireRouted(ref, known, 'undo')
-  const found = await readStored(store, entity, options)
+  const target = {...options, ref}
+  const known = await knownRoutes(deps, store, target)
+  const named = requireRouted(target, known, 'undo')
+  const found = await readStored(store, named, options)
   const recorded = found.stored !== undefined || found.unreadable !== undefined
   const legs =
-    recorded && options.to !== undefined ? await legsAt(session, entity, options.to) : found.stored?.record.replaced
-  if (legs === undefined) throw new NoRouteError(entity, lattice)
-  const explicit = ref === undefined ? {explicit: `lattice route undo ${entityName(entity)}`} : {}
+    recorded && options.to !== undefined ? await legsAt(session, named, options.to) : found.stored?.record.replaced
+  if (legs === undefined) throw new NoRouteError(named, lattice)
+  const {entity} = routableEntity(named, legs, {stored: found.stored, known})
+  const explicit =
+    target.ref === undefined && !isPlain(target) ? {explicit: `lattice route undo ${entityName(entity)}`} : {}
   const wanted = {strategy: 'undo', entity, ...found, ...explicit} as const
   if (legs.length > 0) return changeRoute(session, {...wanted, legs}, options)
   const command = `lattice route undo ${entityName(entity)}${options.to === undefined ? '' : ` --to ${options.to}`}`
@@ -49,12 +53,14 @@ export async function clearRoute(
   ref: EntityRef | undefined,
   options: ChangeOptions,
 ): Promise<RouteChange> {
-  const known = await knownRoutes(session.deps, session.store, ref)
-  const entity = requireRouted(ref, known, 'clear')
-  const command = `lattice route clear ${entityName(entity)}`
-  const found = await readStored(session.store, entity, options)
+  const target = {...options, ref}
+  const known = await knownRoutes(session.deps, session.store, target)
+  const named = requireRouted(target, known, 'clear')
+  const command = `lattice route clear ${entityName(named)}`
+  const found = await readStored(session.store, named, options)
+  const {entity} = routableEntity(named, [], {stored: found.stored, known})
   const unmapped = await planUnmapped(session, entity, {share: options.share ?? false, command})
-  const explicit = ref === undefined ? {explicit: command} : {}
+  const explicit = target.ref === undefined && !isPlain(target) ? {explicit: command} : {}
   return changeRoute(session, {strategy: 'clear', entity, ...found, ...explicit, ...unmapped}, options)
 }
 

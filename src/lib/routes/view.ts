@@ -1,6 +1,7 @@
 import {holds, type TableView} from '../apply/driver.js'
 import {formatRef, type Entity, type ListedEndpoint} from '../entity/entity.js'
 import type {Version} from '../entity/version.js'
+import type {ObservedSplit} from '../observe/split.js'
 import type {RouteRecord} from '../records/route.js'
 import {endpointsOf} from '../routing/endpoint.js'
 import {legsOf, type MappingPlan} from '../routing/plan.js'
@@ -50,6 +51,10 @@ export interface RouteView {
   readonly effective: EffectiveRoute
   /** Without a mapping: how the subscriptions on the source split the traffic by themselves. */
   readonly implicit?: readonly {readonly version?: Version; readonly share: number}[]
+  /** What the versions really got, where that was counted. */
+  readonly observed?: ObservedSplit
+  /** Why it could not be counted. */
+  readonly unobserved?: string
 }
 
 const notVisible = 'mappings not visible without system credentials'

@@ -1,0 +1,110 @@
+import type {Entity, EntityRef, ListedEndpoint} from '../entity/entity.js'
+import {compareVersions, parseVersion} from '../entity/version.js'
+import {UsageError} from '../errors.js'
+import {requireRoutable} from '../services/entity.js'
+import {parseSourceAndLegs, warnAboutLegs} from '../services/plain.js'
+import type {ServiceEntity} from '../services/service.js'
+import {routeKey} from '../routing/source.js'
+import type {Leg} from '../routing/weights.js'
+import type {Known} from './infer.js'
+import type {RouteStore, StoredRoute} from './store.js'
+
+/** What a route command is about, as it was written. */
+export interface Target extends WrittenSubjects {
+  readonly ref?: EntityRef | undefined
+}
+
+/** Subjects as they were written. */
+export interface WrittenSubjects {
+  /** With a reference, `ENDPOINT=SUBJECT` of a service; without one, the plain subject that is routed. */
+  readonly sources?: readonly string[] | undefined
+  /** `VERSION=SUBJECT` of a plain subject. */
+  readonly addresses?: readonly string[] | undefined
+}
+
+/** True for a target that is a plain subject. */
+export function isPlain({ref, sources = [], addresses = []}: Target): boolean {
+  return ref === undefined && (sources.length > 0 || addresses.length > 0)
+}
+
+/**
+ * The entity of a plain subject: versions that are not written out have the addresses of its record. Throws a
+ * UsageError for what is no subject, or has no known address.
+ */
+export async function plainEntity({sources = [], addresses = []}: Target, store: RouteStore): Promise<Entity> {
+  const [source, ...others] = sources
+  if (source === undefined || others.length > 0) {
+    throw new UsageError('A plain subject is routed by one --source, with a --leg for each version.', {
+      suggestions: ['--source orders.get --leg 1.0.0=orders.v1.get --leg 2.0.0=orders.v2.get'],
+    })
+  }
+  // What cannot be a source is said before anything is looked up.
+  const given = addresses.length === 0 ? undefined : parseSourceAndLegs(source, addresses)
+  const stored = await store.get(routeKey({kind: 'subject', key: source}))
+  const recorded = stored?.record.endpoints?.[0]
+  if (recorded === undefined) return given ?? parseSourceAndLegs(source, [])
+  const known = Object.entries(recorded.addresses).map(([version, address]) => writtenLeg(source, version, address))
+  const named = new Set(addresses.map((text) => text.slice(0, text.indexOf('='))))
+  return parseSourceAndLegs(source, [...addresses, ...known.filter(({version}) => !named.has(version)).map(text)])
+}
+
+/** An entity of a record, none of whose instances is known: what it listens on is all that there is. */
+export function recordedEntity({record}: StoredRoute): Entity {
+  const {kind, key, name, link, endpoints} = record
+  const listed = endpoints?.map(({source, addresses, queue}): ListedEndpoint => ({
+    source,
+    addresses,
+    ...(queue === undefined ? {} : {queue}),
+  }))
+  const versions = kind === 'subject' ? Object.entries(listed?.[0]?.addresses ?? {}) : []
+  return {
+    kind,
+    key,
+    name,
+    ...(link === undefined ? {} : {link}),
+    ...(listed === undefined ? {} : {endpoints: listed}),
+    instances: versions
+      .map(([version, address]) => ({version: parseVersion(version), host: '', count: 0, dark: address !== key}))
+      .sort((a, b) => compareVersions(a.version, b.version)),
+  }
+}
+
+/**
+ * The entity as these legs need it: a service with the endpoints that all of the versions have, and with what its record
+ * knows of versions that answer no more. Throws what requireRoutable throws.
+ */
+export function routableEntity(
+  entity: Entity,
+  legs: readonly Leg[],
+  {stored, known}: {readonly stored: StoredRoute | undefined; readonly known: Pick<Known, 'services'>},
+): {readonly entity: Entity; readonly warnings: readonly string[]} {
+  if (entity.kind === 'subject') return {entity, warnings: (entity.endpoints ?? []).flatMap(warnAboutLegs)}
+  const service = known.services?.find(({key}) => entity.kind === 'service' && key === entity.key)
+  if (service === undefined) return {entity, warnings: []}
+  const versions = [...new Set(legs.map(({version}) => version))]
+  const routable =
+    versions.length === 0
+      ? {entity: service, warnings: []}
+      : requireRoutable(service, versions, {all: known.services ?? []})
+  return {...routable, entity: withRecorded(routable.entity, stored)}
+}
+
+/** Addresses of versions that run no more stay known, so that a route to them can be read. */
+function withRecorded(entity: ServiceEntity | Entity, stored: StoredRoute | undefined): Entity {
+  const recorded = stored?.record.endpoints ?? []
+  return {
+    ...entity,
+    endpoints: (entity.endpoints ?? []).map((endpoint) => ({
+      ...endpoint,
+      addresses: {...recorded.find(({source}) => source === endpoint.source)?.addresses, ...endpoint.addresses},
+    })),
+  }
+}
+
+function writtenLeg(source: string, version: string, address: string): {version: string; address: string} {
+  return {version, address: address === source ? '@source' : address}
+}
+
+function text({version, address}: {version: string; address: string}): string {
+  return `${version}=${address}`
+}
