@@ -1,14 +1,15 @@
 import {entityRefArg} from '../../lib/cli/args.js'
 import {LatticeCommand} from '../../lib/cli/command.js'
-import {findEntity} from '../../lib/entities/find.js'
+import {inspectEntity} from '../../lib/entities/list.js'
 import type {Entity} from '../../lib/entity/entity.js'
 import {entityView} from '../../lib/output/entity.js'
 
 export default class EntityInspect extends LatticeCommand<Entity> {
-  static override summary = 'Show one entity: every version, where it runs and whether it is dark.'
+  static override summary = 'Show one entity: every version, where it runs or listens, and whether it is dark.'
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> echo',
+    '<%= config.bin %> <%= command.id %> orders',
     '<%= config.bin %> <%= command.id %> echo --json',
   ]
 
@@ -20,7 +21,7 @@ export default class EntityInspect extends LatticeCommand<Entity> {
     const {args, flags} = await this.parse(EntityInspect)
     await using lattice = await this.open(flags)
 
-    const {entity} = await findEntity(await lattice.control(), args.entity)
+    const entity = await inspectEntity(await lattice.control(), lattice.connection, args.entity)
 
     this.log(entityView(entity, {terminal: this.terminal}))
     return entity

@@ -11,9 +11,10 @@ export default class EntityLs extends LatticeCommand<EntityList> {
     const {flags} = await this.parse(EntityLs)
     await using lattice = await this.open(flags)
 
-    const list = await listEntities(await lattice.control())
+    const list = await listEntities(await lattice.control(), lattice.connection)
 
     for (const host of list.silent) this.note(`Host ${host} did not show its inventory in time.`)
+    if (list.hidden !== undefined) this.note(list.hidden)
     if (list.entities.length === 0) this.noteEmpty(lattice)
     this.log(entitiesView(list.entities, {terminal: this.terminal}))
     return list

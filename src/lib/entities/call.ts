@@ -2,14 +2,19 @@ import {decode, encode} from '@msgpack/msgpack'
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import type {ControlClient} from '../control/client.js'
-import {formatRef, type EntityRef} from '../entity/entity.js'
-import {entityName} from '../entity/require.js'
+import {discover} from '../control/discover.js'
+import {formatRef, type Entity, type EntityRef} from '../entity/entity.js'
+import {entityName, requireEntity} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
 import {ConnectionError, ServerError, UsageError} from '../errors.js'
+import {isPublicKey} from '../keys/nkey.js'
 import {readSeedFile} from '../nats/creds.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {callActor} from '../rpc/caller.js'
-import {findEntity, targetInstances} from './find.js'
+import type {ServiceEntity} from '../services/service.js'
+import {callService} from './call-service.js'
+import {targetInstances} from './find.js'
+import {isForbidden, readServices} from './services.js'
 
 export interface CallOptions {
   readonly operation: string
@@ -26,12 +31,38 @@ export interface CallResult {
   /** Version that was named; without one the route chose. */
   readonly version?: Version
   readonly operation: string
+  /** Where the request of a micro service went. */
+  readonly subject?: string
   /** The answer: decoded MessagePack, or text when `raw`; byte strings that are UTF-8 appear as text, others as base64. */
   readonly result: unknown
 }
 
-/** Calls one operation of an actor and decodes its answer; throws what the actor or the host said. */
+/** Calls one operation of an actor or endpoint of a service, and decodes its answer; throws what these said. */
 export async function callEntity(control: ControlClient, ref: EntityRef, options: CallOptions): Promise<CallResult> {
+  const entity = await findCallable(control, ref, options)
+  return 'service' in entity ? callService(entity, ref, options) : await callActorOf(entity, ref, options)
+}
+
+/** Hosts and services may have the same names. Who may not ask the hosts can still call a service. */
+async function findCallable(
+  control: ControlClient,
+  ref: EntityRef,
+  {connection}: CallOptions,
+): Promise<Entity | ServiceEntity> {
+  const mayBeService = ref.link === undefined && /^[A-Za-z0-9_-]+$/.test(ref.name) && !isPublicKey(ref.name, 'M')
+  const [hosted, {services}] = await Promise.all([
+    discover(control).catch((error: unknown) => {
+      if (isForbidden(error)) return error
+      throw error
+    }),
+    mayBeService ? readServices(control, connection, ref.name) : {services: []},
+  ])
+  if (hosted instanceof Error && services.length === 0) throw hosted
+  const entities = hosted instanceof Error ? [] : hosted.entities
+  return requireEntity(ref, [...entities, ...services], control.lattice)
+}
+
+async function callActorOf(entity: Entity, ref: EntityRef, options: CallOptions): Promise<CallResult> {
   const {operation, connection, spec} = options
   const payload = encodePayload(options)
   if (spec.clusterSeedFile === undefined) {
@@ -43,9 +74,8 @@ export async function callEntity(control: ControlClient, ref: EntityRef, options
     })
   }
   const clusterKey = await readSeedFile(spec.clusterSeedFile, 'cluster seed file', 'C')
-  const {entity} = await findEntity(control, ref)
   if (entity.kind !== 'actor') {
-    throw new UsageError(`'${formatRef(ref)}' is a provider; only actors can be called.`, {
+    throw new UsageError(`'${formatRef(ref)}' is a provider; only actors and services can be called.`, {
       suggestions: ['lattice entity ls'],
     })
   }

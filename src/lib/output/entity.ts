@@ -2,29 +2,34 @@ import type {CallResult} from '../entities/call.js'
 import type {ScaleResult} from '../entities/scale.js'
 import type {StartResult} from '../entities/start.js'
 import type {Entity} from '../entity/entity.js'
+import type {ServiceEntity} from '../services/service.js'
 import {fields} from './fields.js'
 import {table, type TableOptions} from './table.js'
+import {serviceRows, serviceView} from './service.js'
 import {clean} from './text.js'
 
 /** Every entity with its versions, a line each. */
-export function entitiesView(entities: readonly Entity[], options: TableOptions): string {
+export function entitiesView(entities: readonly (Entity | ServiceEntity)[], options: TableOptions): string {
   const rows = entities.flatMap((entity) =>
-    entity.instances.map(({version, host, count, dark}) => [
-      entityLabel(entity),
-      entity.kind,
-      version ?? '?',
-      String(count),
-      dark ? 'dark' : 'live',
-      options.terminal ? shortKey(host) : host,
-      options.terminal ? shortKey(entity.key) : entity.key,
-    ]),
+    'service' in entity
+      ? serviceRows(entity)
+      : entity.instances.map(({version, host, count, dark}) => [
+          entityLabel(entity),
+          entity.kind,
+          version ?? '?',
+          String(count),
+          dark ? 'dark' : 'live',
+          options.terminal ? shortKey(host) : host,
+          options.terminal ? shortKey(entity.key) : entity.key,
+        ]),
   )
   if (rows.length === 0) return ''
   return table(['NAME', 'KIND', 'VERSION', 'COUNT', 'STATE', 'HOST', 'KEY'], rows, options)
 }
 
-/** One entity and where its versions run. */
-export function entityView(entity: Entity, options: TableOptions): string {
+/** One entity and where its versions run, or listen. */
+export function entityView(entity: Entity | ServiceEntity, options: TableOptions): string {
+  if ('service' in entity) return serviceView(entity, options)
   const instances = table(
     ['VERSION', 'COUNT', 'STATE', 'HOST', 'ARTIFACT'],
     entity.instances.map(({version, count, dark, host, imageRef}) => [

@@ -18,6 +18,8 @@ export interface DiscoverServicesOptions {
   readonly timeoutMs: number
   /** Instances of other lattices are left out; their metadata `lattice` names it, else it is `default`. */
   readonly lattice: string
+  /** The only one to ask for; all when undefined. */
+  readonly name?: string
   /** Longest wait for the first answer; ends at once where nobody listens. */
   readonly firstMs?: number
   /** What `--source` flags say about one service. */
@@ -27,9 +29,9 @@ export interface DiscoverServicesOptions {
 
 /** The micro services of a lattice that answer, sorted by name; empty when none does. What makes no sense is left out. */
 export async function discoverServices(nc: NatsConnection, options: DiscoverServicesOptions): Promise<ServiceEntity[]> {
-  const {timeoutMs, lattice, sources, inboxPrefix} = options
+  const {timeoutMs, lattice, name, sources, inboxPrefix} = options
   let bytes = 0
-  const answers = await requestMany(nc, '$SRV.INFO', '', {
+  const answers = await requestMany(nc, name === undefined ? '$SRV.INFO' : `$SRV.INFO.${name}`, '', {
     timeoutMs,
     stallMs,
     firstMs: Math.min(timeoutMs, options.firstMs ?? firstMs),
@@ -40,7 +42,7 @@ export async function discoverServices(nc: NatsConnection, options: DiscoverServ
   })
   const instances = answers
     .flatMap((answer) => parseServiceInfo(answer.string()) ?? [])
-    .filter((instance) => instance.lattice === lattice)
+    .filter((instance) => instance.lattice === lattice && (name === undefined || instance.name === name))
   const services = groupServices(instances)
   const known = inboxPrefix === undefined ? {} : {inboxPrefix}
   if (sources === undefined) return serviceEntities(services, known)

@@ -38,9 +38,34 @@ export function serviceEntities(
         count: 1,
         dark: own.length > 0 && own.every(({name: endpoint, subject}) => isBehind(endpoints, endpoint, subject)),
       })),
-      service: {endpoints, unread: service.instances.reduce((sum, {unread}) => sum + unread, 0)},
+      service: describe(service),
     }
   })
+}
+
+function describe({name, endpoints, instances}: Service): ServiceEntity['service'] {
+  const splits = implicitSplits({endpoints})
+  return {
+    endpoints,
+    implicitSplits: splits,
+    notes: [
+      ...splits.map((split) => new SharedSubjectError(name, split).message),
+      ...endpoints.flatMap((endpoint) => [...withoutSource(endpoint), ...faultsOf(endpoint)]),
+    ],
+    unread: instances.reduce((sum, {unread}) => sum + unread, 0),
+  }
+}
+
+function faultsOf({name, faults}: ServiceEndpoint): string[] {
+  return faults.map((fault) => `Endpoint '${name}': ${fault}`)
+}
+
+/** Contradicting sources are a fault of their own. */
+function withoutSource({name, source, faults}: ServiceEndpoint): string[] {
+  if (source !== undefined || faults.length > 0) return []
+  return [
+    `Endpoint '${name}' does not name the subject that its callers use: write metadata: {'lattice.source': 'SUBJECT'} there, or --source ${name}=SUBJECT.`,
+  ]
 }
 
 /** What of a service a split over some of its versions changes; throws when it cannot be split so. */
@@ -63,7 +88,7 @@ export function requireRoutable(
   for (const split of implicitSplits({endpoints})) {
     if (split.versions.some(({version}) => versions.includes(version))) throw new SharedSubjectError(entity.name, split)
   }
-  const faults = endpoints.flatMap(({name, faults: each}) => each.map((fault) => `Endpoint '${name}': ${fault}`))
+  const faults = endpoints.flatMap(faultsOf)
   if (faults.length > 0) {
     throw new UnsafeError(`The endpoints of '${entity.name}' cannot be routed as they are.`, {
       suggestions: faults,

@@ -39,6 +39,10 @@ export interface ServiceEntity extends Entity {
   readonly kind: 'service'
   readonly service: {
     readonly endpoints: readonly ServiceEndpoint[]
+    /** Splits that nobody asked for. */
+    readonly implicitSplits: readonly ImplicitSplit[]
+    /** What keeps it from being routed, and how to change that, a sentence each. */
+    readonly notes: readonly string[]
     /** How many endpoints of its instances could not be read, and are left out. */
     readonly unread: number
   }
