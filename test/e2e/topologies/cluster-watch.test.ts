@@ -27,6 +27,9 @@ afterAll(async () => {
 async function connectTo(name: string): Promise<NatsConnection> {
   const nc = await openConnection(cluster.server(name).spec(), {reconnect: 'forever', name: 'watch'})
   await until(() => nc.getServers().length === 3, 5000)
+  // A server that has just come up may end a connection, and the client would go on at another one.
+  await nc.flush()
+  expect(nc.getServer()).toBe(cluster.server(name).url.replace('nats://', ''))
   return nc
 }
 

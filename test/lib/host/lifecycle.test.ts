@@ -21,6 +21,8 @@ import {until} from '../../support/until.js'
 let server: TestServer
 let nc: NatsConnection
 let folder: TempFolder
+/** A test that is tried again must not find what its first try kept. */
+let tries = 0
 beforeAll(async () => {
   server = await startNatsServer({jetstream: true})
   nc = await openConnection(plainSpec(server.url, 'default'))
@@ -94,19 +96,20 @@ describe('a state file', () => {
     startHost({server, lattice, stateFile, allowFiles: [folder.path]})
 
   test('brings back what ran, as it ran', async () => {
-    const stateFile = join(folder.path, 'kept.json')
+    const lattice = `kept${++tries}`
+    const stateFile = join(folder.path, `${lattice}.json`)
     const key = createKey('M').publicKey
     const [one, two] = await Promise.all(['1.0.0', '2.0.0'].map((version) => writeProbe(folder.path, {version, key})))
     let before
     {
-      await using host = await startWith('kept', stateFile)
+      await using host = await startWith(lattice, stateFile)
       await host.client.startActor(host.id, {ref: one!.ref, count: 5, annotations: {zone: 'a'}})
       await host.client.startActor(host.id, {ref: two!.ref, count: 2, dark: true})
       await host.client.scaleActor(host.id, {key, ref: '', count: 7, version: '1.0.0'})
       await host.client.startProvider(host.id, {ref: http, link: 'edge'})
       before = host.host.inventory
     }
-    await using host = await startWith('kept', stateFile)
+    await using host = await startWith(lattice, stateFile)
     const same = ({actors, providers}: Host['inventory']): unknown => [
       actors.map(({instances}) => instances.map((instance) => ({...instance, instanceId: '', workers: 0}))),
       providers.map((provider) => ({...provider, instanceId: ''})),
@@ -119,15 +122,16 @@ describe('a state file', () => {
   })
 
   test('keeps what cannot be started at the moment, until somebody stops it', async () => {
-    const stateFile = join(folder.path, 'missing.json')
+    const lattice = `missing${++tries}`
+    const stateFile = join(folder.path, `${lattice}.json`)
     const gone = await writeProbe(folder.path, {name: 'gone'})
     const stays = await writeProbe(folder.path, {name: 'stays'})
     {
-      await using host = await startWith('missing', stateFile)
+      await using host = await startWith(lattice, stateFile)
       for (const {ref} of [gone, stays]) await host.client.startActor(host.id, {ref, count: 1})
     }
     await rm(fileURLToPath(gone.ref))
-    await using host = await startWith('missing', stateFile)
+    await using host = await startWith(lattice, stateFile)
     expect(host.host.inventory.actors.map(({key}) => key)).toEqual([stays.key])
     expect(await host.event('actors_start_failed')).toMatchObject({image_ref: gone.ref})
     expect(host.reports).toContainEqual({

@@ -118,6 +118,7 @@ describe('up says what went wrong', () => {
   test('when there is no nats-server and none may be fetched', async () => {
     process.env['PATH'] = home.path
     process.env['XDG_CACHE_HOME'] = join(home.path, 'cache')
+    Reflect.deleteProperty(process.env, 'LATTICE_NATS_SERVER')
     await expect(home.up()).rejects.toMatchObject({
       kind: 'server',
       message: expect.stringContaining('offline') as unknown,
