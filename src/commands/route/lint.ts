@@ -4,24 +4,29 @@ import * as Flags from '@oclif/core/flags'
 import {LatticeCommand} from '../../lib/cli/command.js'
 import {endWith} from '../../lib/cli/exit-code.js'
 import {serverVersionFlag} from '../../lib/cli/server-version.js'
-import {fileForms, lintFile, type FileForm} from '../../lib/lint/file.js'
-import {lintReport, type LintReport} from '../../lib/lint/report.js'
+import {fileForms, lintFiles, type FileForm} from '../../lib/lint/file.js'
+import {lintReport, type LintReport} from '../../lib/routing/lint-report.js'
 import {lintSummary, lintView} from '../../lib/output/lint.js'
 
 export default class RouteLint extends LatticeCommand<LintReport> {
   static override summary = 'Find what is wrong with subject mappings, in files or in the live account.'
 
   static override description =
-    'Files are server configurations, account tokens, lines for nsc or lists of mappings, and nothing is connected to. Each finding comes with its rule, why it matters and what to do.'
+    'Files are server configurations, account tokens, lines for nsc or lists of mappings, and nothing is connected to. Without a file, the live account: what lattice did not map there is only counted. Each finding comes with its rule, why it matters and what to do.'
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> nats.conf --server-version 2.10',
     '<%= config.bin %> <%= command.id %> SHOP.jwt --exit-code',
     '<%= config.bin %> <%= command.id %> nats.conf SHOP.jwt --json',
+    '<%= config.bin %> <%= command.id %> --context prod',
   ]
 
   static override args = {
-    files: Args.string({ignoreStdin: true, multiple: true, required: true, description: 'Files; - for stdin.'}),
+    files: Args.string({
+      ignoreStdin: true,
+      multiple: true,
+      description: 'Files; - for stdin. Default: the live account.',
+    }),
   }
 
   static override flags = {
@@ -35,14 +40,21 @@ export default class RouteLint extends LatticeCommand<LintReport> {
   async run(): Promise<LintReport> {
     const {args, flags} = await this.parse(RouteLint)
     const {form: fileForm, 'server-version': serverVersion} = flags
-    const options = {fileForm, serverVersion, now: this.clock.now()}
-
-    const targets = await Promise.all(args.files.map((file) => lintFile(file, options)))
-    const report = lintReport(targets.flat(), serverVersion)
+    const report = await (args.files === undefined
+      ? this.lintLive(flags)
+      : lintFiles(args.files, {fileForm, serverVersion, now: this.clock.now()}))
 
     this.log(lintView(report, {terminal: this.terminal}))
     if (!this.jsonEnabled()) this.note(lintSummary(report))
     if (flags['exit-code'] && !report.clean) endWith('differs')
     return report
+  }
+
+  private async lintLive(
+    flags: Parameters<typeof this.open>[0] & {'server-version'?: string | undefined},
+  ): Promise<LintReport> {
+    await using lattice = await this.open(flags)
+    const {target, serverVersion} = await (await lattice.routes()).lint({serverVersion: flags['server-version']})
+    return lintReport([target], serverVersion)
   }
 }

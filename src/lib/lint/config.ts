@@ -8,7 +8,7 @@ import {formatPlace} from '../conf/tree.js'
 import {finding, type Finding} from '../routing/rule-book.js'
 import type {RuleOptions} from '../routing/rules-destination.js'
 import {lintMappings} from '../routing/rules.js'
-import type {LintTarget} from './report.js'
+import type {LintTarget} from '../routing/lint-report.js'
 
 /**
  * The findings in a server's configuration, an account each; what belongs to none comes first. Throws a UsageError with

@@ -6,7 +6,7 @@ import {parsePlans} from '../routing/parse-plans.js'
 import type {MappingPlan} from '../routing/plan.js'
 import {lintMappings} from '../routing/rules.js'
 import {lintConfig} from './config.js'
-import type {LintForm, LintTarget} from './report.js'
+import {lintReport, type LintForm, type LintReport, type LintTarget} from '../routing/lint-report.js'
 import {lintClaims, lintToken, type TokenOptions} from './token.js'
 
 /** What a file may hold, as a user says it where it cannot be told. */
@@ -27,8 +27,24 @@ export async function lintFile(file: string, {fileForm, ...options}: LintFileOpt
   return lintText(file, await readInput(file, 'mappings'), {fileForm, ...options})
 }
 
+/** The findings in all of these files. */
+export async function lintFiles(files: readonly string[], options: LintFileOptions): Promise<LintReport> {
+  const targets = await Promise.all(files.map((file) => lintFile(file, options)))
+  return lintReport(targets.flat(), options.serverVersion)
+}
+
 /** The same for a text that was read from the file. */
 export async function lintText(file: string, text: string, options: LintFileOptions): Promise<LintTarget[]> {
+  try {
+    return await judgeText(file, text, options)
+  } catch (error) {
+    // What cannot be read is quoted, and may be a file of credentials.
+    if (!(error instanceof LatticeError) || !/S[A-Z][A-Z2-7]{50,}/.test(text)) throw error
+    throw new UsageError(`The file '${file}' holds a secret key and cannot be read as mappings.`, {details: {file}})
+  }
+}
+
+async function judgeText(file: string, text: string, options: LintFileOptions): Promise<LintTarget[]> {
   const {fileForm, now, ...rules} = options
   const form = fileForm ?? formOf(text)
   switch (form) {

@@ -1,4 +1,4 @@
-import type {LintReport, LintTarget} from '../lint/report.js'
+import type {LintReport, LintTarget} from '../routing/lint-report.js'
 import type {Finding} from '../routing/rule-book.js'
 import {table, type TableOptions} from './table.js'
 import {clean} from './text.js'

@@ -1,4 +1,4 @@
-import type {Finding} from '../routing/rule-book.js'
+import type {Finding} from './rule-book.js'
 
 /** What kind of text was judged, or the live account. */
 export type LintForm = 'config' | 'jwt' | 'claims' | 'nsc' | 'plan' | 'account'
