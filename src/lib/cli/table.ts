@@ -57,6 +57,7 @@ export const commandTable: Readonly<Record<string, Load>> = {
   'route clear': () => import('../../commands/route/clear.js'),
   'route lint': () => import('../../commands/route/lint.js'),
   'route ls': () => import('../../commands/route/ls.js'),
+  'route render': () => import('../../commands/route/render.js'),
   'route show': () => import('../../commands/route/show.js'),
   'route undo': () => import('../../commands/route/undo.js'),
   scale: () => import('../../commands/scale.js'),
