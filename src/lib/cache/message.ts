@@ -20,6 +20,15 @@ const expectation = Buffer.from('NATS/1.0\r\nNats-Expected-Last-Subject-Sequence
 const mostDigits = 18
 const ackPrefix = Buffer.from('$JS.ACK.')
 
+/** The subject of a message and what it holds behind its header, without texts and copies where that can be. */
+export function keptByClient(msg: Msg): {readonly subject: Uint8Array; readonly data: Uint8Array} {
+  const {_msg: kept, _rdata: all} = msg as KeptByClient
+  return {
+    subject: kept?.subject ?? Buffer.from(msg.subject, 'utf8'),
+    data: all !== undefined && kept?.hdr === -1 ? all : msg.data,
+  }
+}
+
 /**
  * One message of a bucket as it came from the wire; what is not asked for is not decoded. It is good only for as long as
  * the call lasts that it is given to.
@@ -71,6 +80,11 @@ export class BucketMessage {
     return this.#view.toString(encoding, this.#start, this.#end)
   }
 
+  /** What a function makes of the bytes of the value, which it must not keep. */
+  check(test: (bytes: Uint8Array, start: number, end: number) => boolean): boolean {
+    return test(this.#view, this.#start, this.#end)
+  }
+
   /** Copies the value, and returns where it ends. */
   copyValue(target: Buffer, at: number): number {
     return at + this.#view.copy(target, at, this.#start, this.#end)
@@ -88,9 +102,13 @@ export class BucketMessage {
     return end
   }
 
-  /** The first byte of the key. */
-  get keyByte(): number {
-    return this.#subject[this.#prefix] ?? 0
+  /** The subject, in which the key begins at `keyStart`. */
+  get subject(): Uint8Array {
+    return this.#subject
+  }
+
+  get keyStart(): number {
+    return this.#prefix
   }
 
   /** Bytes of the key. */
@@ -179,7 +197,8 @@ function dotBefore(text: Uint8Array, end: number): number {
   return index
 }
 
-function digits(text: Uint8Array, start: number, end: number): number {
+/** The number that stands there in decimal digits. */
+export function digits(text: Uint8Array, start: number, end: number): number {
   let value = 0
   for (let index = start; index < end; index++) value = value * 10 + text[index]! - 48
   return value

@@ -1,9 +1,11 @@
-import {createInbox, headers, type Msg, type MsgHdrs} from '@nats-io/transport-node'
+import {createInbox, type Msg} from '@nats-io/transport-node'
 
 import {ConnectionError, ServerError, TimeoutError} from '../errors.js'
 import {onReconnect} from '../nats/again.js'
 import {requestFailure} from '../nats/request.js'
+import {Frames} from './frames.js'
 import {jsCodes, readAnswer, type ApiError, type JetStream} from './jetstream.js'
+import {digits, keptByClient} from './message.js'
 
 /** One message that a bucket is to store. */
 export interface Write<T> {
@@ -33,8 +35,9 @@ export interface PipelineOptions<T> {
 interface Sent<T> {
   readonly write: Write<T>
   readonly number: number
-  /** Where its answer goes. */
+  /** Where its answer goes, and in which round of sending again. */
   reply: string
+  epoch: number
   /** When it was sent last. */
   tick: number
   /** Nobody took it: nothing was stored. */
@@ -65,8 +68,10 @@ const busyCodes: readonly number[] = [
  */
 export class Pipeline<T> implements Disposable {
   readonly #js: JetStream
+  readonly #frames: Frames
   readonly #settleWrite: PipelineOptions<T>['settle']
   readonly #inbox: string
+  readonly #inboxSize: number
   readonly #slots: (Sent<T> | undefined)[]
   #replies: string[] = []
   #epoch = 0
@@ -91,7 +96,9 @@ export class Pipeline<T> implements Disposable {
     this.#windowBytes = windowBytes
     this.#slots = new Array<Sent<T> | undefined>(window)
     const {nc, timeoutMs} = js
+    this.#frames = new Frames(nc)
     this.#inbox = `${createInbox(js.inboxPrefix)}.`
+    this.#inboxSize = Buffer.byteLength(this.#inbox)
     const subscription = nc.subscribe(`${this.#inbox}*`, {
       callback: (error, msg) => (error === null ? this.#receive(msg) : this.#fail(noInbox(this.#inbox, error))),
     })
@@ -134,7 +141,7 @@ export class Pipeline<T> implements Disposable {
     if (this.#next - this.#base > this.#mask) throw new Error('A write was sent before there was room for it.')
     const slot = this.#next & this.#mask
     const reply = (this.#replies[slot] ??= `${this.#inbox}${this.#epoch}-${slot}`)
-    const sent = {write, number: this.#next, reply, tick: this.#tick, nobody: false}
+    const sent = {write, number: this.#next, reply, epoch: this.#epoch, tick: this.#tick, nobody: false}
     if (this.#next === this.#base) this.#answered = performance.now()
     this.#slots[slot] = sent
     this.#next++
@@ -144,7 +151,8 @@ export class Pipeline<T> implements Disposable {
 
   /** Resolves when there is room for a good number of writes. */
   async room(): Promise<void> {
-    const open = (this.#mask + 1) >> 1
+    // Few enough that the server is not without work meanwhile, and many enough that they go out together.
+    const open = (this.#mask + 1) * 0.75
     while (this.full) await this.#until(open)
   }
 
@@ -174,23 +182,22 @@ export class Pipeline<T> implements Disposable {
     sent.nobody = false
     const subject = `${this.#js.writePrefix}$KV.${bucket}.${key}`
     try {
-      this.#js.nc.publish(subject, value, {
-        reply: sent.reply,
-        headers: del === true ? deletion(expected) : expectation(expected),
-      })
+      const head = del === true ? deletion(expected) : expectation(expected)
+      this.#frames.publish({subject, reply: sent.reply, head, value})
     } catch (error) {
       this.#fail(requestFailure(error, subject, this.#js.timeoutMs))
     }
   }
 
   #receive(msg: Msg): void {
-    const {subject} = msg
-    const sent = this.#slots[Number(subject.slice(subject.lastIndexOf('-') + 1))]
+    const {subject, data} = keptByClient(msg)
+    const dash = subject.lastIndexOf(0x2d)
+    const sent = this.#slots[digits(subject, dash + 1, subject.length)]
     // An answer to a write that was sent again.
-    if (sent?.reply !== subject) return
-    const revision = readRevision(msg.data)
+    if (sent?.epoch !== digits(subject, this.#inboxSize, dash)) return
+    const revision = readRevision(data)
     if (revision !== undefined) return this.#settle(sent, {kind: 'stored', revision})
-    if (msg.data.length === 0) {
+    if (data.length === 0) {
       sent.nobody = msg.headers?.code === 503
       return
     }
@@ -244,6 +251,7 @@ export class Pipeline<T> implements Disposable {
     this.#replies = []
     for (const sent of again.sort((a, b) => a.number - b.number)) {
       if (this.#failure !== undefined) return
+      sent.epoch = this.#epoch
       sent.reply = `${this.#inbox}${this.#epoch}-${sent.number & this.#mask}`
       this.#publish(sent)
     }
@@ -282,21 +290,15 @@ function readRevision(data: Uint8Array): number | undefined {
   return undefined
 }
 
-const creation = encodedOnce('NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: 0\r\n\r\n')
+const creation = Buffer.from('NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: 0\r\n\r\n')
 
-function expectation(expected: number): MsgHdrs {
+function expectation(expected: number): Buffer {
   if (expected === 0) return creation
-  return encodedOnce(`NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: ${expected}\r\n\r\n`)
+  return Buffer.from(`NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: ${expected}\r\n\r\n`)
 }
 
-function deletion(expected: number): MsgHdrs {
-  return encodedOnce(`NATS/1.0\r\nKV-Operation: DEL\r\nNats-Expected-Last-Subject-Sequence: ${expected}\r\n\r\n`)
-}
-
-/** The client would put a header into text and bytes anew for every message. */
-function encodedOnce(text: string): MsgHdrs {
-  const bytes = Buffer.from(text, 'latin1')
-  return Object.assign(headers(), {encode: () => bytes})
+function deletion(expected: number): Buffer {
+  return Buffer.from(`NATS/1.0\r\nKV-Operation: DEL\r\nNats-Expected-Last-Subject-Sequence: ${expected}\r\n\r\n`)
 }
 
 function noInbox(inbox: string, cause: Error): Error {
