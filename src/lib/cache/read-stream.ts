@@ -80,7 +80,7 @@ class Reading {
   readonly #message: BucketMessage
   readonly #done = Promise.withResolvers<boolean>()
   // Short, because every message carries it.
-  readonly #name = nuid.next().slice(-10)
+  readonly #name = nuid.next().slice(-6)
   #sequence = 0
   #seen = 0
   #heard = performance.now()

@@ -7,6 +7,7 @@ import {recordKinds, type RecordKind} from '../records/registry.js'
 import {formatNumber, jsonLines, type EntryHead, type ExportFormat, type ExportHeader, type Notation} from './format.js'
 import {JsonWriter} from './json-writer.js'
 import {fileTarget, Output, printableJson, ReaderGoneError, stdoutTarget} from './output.js'
+import {plainKind} from './plain-key.js'
 import {rawValue, readValue, redactValue} from './value.js'
 
 export interface ExportOptions {
@@ -185,10 +186,11 @@ class EntryWriter {
     {bucket, sorted}: {readonly bucket: string; readonly sorted: Map<string, string> | undefined},
   ): void {
     const {kinds, notation, options} = this.#settings
+    const ofData = bucket === this.#data
     // Most raw keys are told by their first letter.
-    const rawKey = bucket === this.#data && !isTypedStart(message.keyByte)
+    const rawKey = ofData && !isTypedStart(message.subject[message.keyStart])
     if (rawKey && !kinds.has('key')) return
-    if (rawKey && this.#lines?.writeRawKey(message) === true) {
+    if (this.#lines !== undefined && ofData && this.#writePlain(this.#lines, message, rawKey)) {
       this.count++
       return
     }
@@ -203,6 +205,13 @@ class EntryWriter {
     const text = notation.entry(head, options.redact ? redactValue(head, value) : value)
     if (sorted === undefined) this.#add(text)
     else sorted.set(head.key, text)
+  }
+
+  /** Writes a record from bytes to bytes; false, and nothing, where that cannot be. */
+  #writePlain(lines: JsonWriter, message: BucketMessage, rawKey: boolean): boolean {
+    if (rawKey) return lines.writeRawKey(message)
+    const kind = plainKind(message.subject, message.keyStart)
+    return kind !== undefined && this.#settings.kinds.has(kind) && lines.writePlain(message, kind)
   }
 
   #add(text: string): void {
@@ -231,6 +240,6 @@ function rawHead({key, revision, createdMs}: BucketMessage): EntryHead {
 }
 
 /** The first letter of CLAIMS_, COMPONENT_, LINKDEF_ and REFMAP_. */
-function isTypedStart(byte: number): boolean {
+function isTypedStart(byte: number | undefined): boolean {
   return byte === 0x43 || byte === 0x4c || byte === 0x52
 }

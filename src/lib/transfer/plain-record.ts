@@ -6,6 +6,8 @@ import {isJsonRecord, type JsonRecord} from '../records/universal.js'
 const refFields = ['oci_url', 'public_key', 'version']
 const claimsFields = ['call_alias', 'caps', 'contract_id', 'iss', 'name', 'rev', 'sub', 'tags', 'version']
 const linkFields = ['id', 'actor_id', 'provider_id', 'link_name', 'contract_id']
+/** Without quotes and backslashes, which would be escaped. */
+const plainRef = /^\{"oci_url":"([ !#-[\]-~]+)","public_key":"([MV][A-Z2-7]{55})"(?:,"version":"[ !#-[\]-~]*")?\}$/
 const longestKey = 1024
 const utf8 = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true})
 
@@ -18,6 +20,9 @@ export function isPlainRecord(kind: RecordKind, key: string, bytes: Uint8Array):
   const text = decode(bytes)
   // What is escaped may be what hosts cannot read.
   if (text === undefined || text.includes('\\')) return false
+  // References are the many: those with nothing but plain characters need not be parsed.
+  const ref = kind === 'ref' ? plainRef.exec(text) : null
+  if (ref !== null) return isPublicKey(ref[2]!) && isKeyOfUrl(key, ref[1]!)
   const record = parse(text)
   if (!isJsonRecord(record) || JSON.stringify(record) !== text) return false
   switch (kind) {
@@ -34,7 +39,11 @@ function isPlainRef(key: string, record: JsonRecord): boolean {
   if (!hasFields(record, refFields, 2)) return false
   const {oci_url: url, public_key: publicKey} = record as Readonly<Record<string, string>>
   if (url === '' || !isKeyOf(publicKey!, 'MV')) return false
-  return key.length <= longestKey && key === `REFMAP_${Buffer.from(url!, 'utf8').toString('base64url')}`
+  return isKeyOfUrl(key, url!)
+}
+
+function isKeyOfUrl(key: string, url: string): boolean {
+  return key.length <= longestKey && key === `REFMAP_${Buffer.from(url, 'utf8').toString('base64url')}`
 }
 
 function isPlainClaims(key: string, record: JsonRecord): boolean {
