@@ -35,8 +35,8 @@ export interface MappingBlock {
   readonly until: Place
   /** False where a later one replaces it. */
   readonly counts: boolean
-  /** The text of it, as it is written. */
-  readonly text: string
+  /** True where nothing else stands on its lines. */
+  readonly alone: boolean
   readonly mappings: readonly ConfigMapping[]
 }
 
@@ -103,10 +103,16 @@ function readBlocks(map: ConfigMap, problems: ConfigProblem[]): MappingBlock[] {
         at: placeOf(setting),
         until: placeAt(setting.source, Math.max(setting.start, setting.end - 1)),
         counts,
-        text: setting.source.text.slice(setting.start, setting.end),
+        alone: isAlone(setting),
         mappings: readMappings(setting.value, counts ? problems : []),
       }
     })
+}
+
+function isAlone({source: {text}, start, end}: Origin): boolean {
+  const before = text.slice(text.lastIndexOf('\n', start - 1) + 1, start)
+  const [after = ''] = text.slice(end).split('\n', 1)
+  return /^[\t ]*$/.test(before) && /^[\t ]*[,;]?[\t ]*\r?$/.test(after)
 }
 
 /** Settings that a later one with the same key replaces without a word. */

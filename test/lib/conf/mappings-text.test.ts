@@ -42,10 +42,10 @@ test('what is written is read again as it was, whatever the subjects', () => {
 })
 
 test('the same mappings give the same text, whatever their order', () => {
-  const entries = [
+  const entries: [string, {subject: string; weight: number; cluster?: string}[]][] = [
     ['b', [{subject: 'b.1', weight: 100}]],
     ['a', [{subject: 'a.1', weight: 10, cluster: 'eu'}]],
-  ] as const
+  ]
   const text = renderMappings(new Map(entries))
   expect(renderMappings(new Map([...entries].reverse()))).toBe(text)
   expect(text).toBe(
@@ -107,10 +107,9 @@ test.each([
   ['mappings: [a]', '1:11', 'not a map'],
   ['mappings {', '1:10', 'never closed'],
 ])('%s is refused with its place', (text, place, reason) => {
-  expect(() => parseMappings(text, 'm.conf')).toThrow(
-    expect.objectContaining({message: expect.stringMatching(reason.replace(/[$']/g, '.'))}),
-  )
-  expect(() => parseMappings(text, 'm.conf')).toThrow(`m.conf:${place}: `)
+  const read = (): unknown => parseMappings(text, 'm.conf')
+  expect(read).toThrow(reason)
+  expect(read).toThrow(`m.conf:${place}: `)
 })
 
 test('any text is read or refused with a sentence', () => {

@@ -1,0 +1,185 @@
+import {writeFileSync} from 'node:fs'
+import {chmod, readFile, stat, writeFile} from 'node:fs/promises'
+
+import {expect, test} from 'vitest'
+
+import {systemClock} from '../../../src/lib/clock.js'
+import {openConfigDriver, type ConfigDriverOptions} from '../../../src/lib/apply/config-driver.js'
+import type {TableChange} from '../../../src/lib/apply/driver.js'
+import {startConfigServers, type ConfigServers} from '../../support/config-servers.js'
+import {freePort} from '../../support/nats-server.js'
+import {tempFolder} from '../../support/temp.js'
+import {until} from '../../support/until.js'
+
+const canary: TableChange = [
+  {
+    source: 'orders.get',
+    destinations: [
+      {subject: 'orders.v1.get', weight: 90},
+      {subject: 'orders.v2.get', weight: 10},
+    ],
+  },
+  {source: 'stock.*', destinations: [{subject: 'stock.v2.$1', weight: 100}]},
+]
+const none: TableChange = canary.map(({source}) => ({source, destinations: undefined}))
+
+function optionsFor({system, mains}: ConfigServers, more: Partial<ConfigDriverOptions> = {}): ConfigDriverOptions {
+  return {system, account: 'SHOP', files: mains, clock: systemClock, timeoutMs: 5000, ...more}
+}
+
+test('a change is written, loaded by the server and compared with all that is live; taking it back too', async () => {
+  await using all = await startConfigServers({mappings: 'mappings { "foreign.a": other.a } # theirs\n'})
+  const [server] = all.servers
+  await chmod(server!.mappings, 0o640)
+  const driver = await openConfigDriver(optionsFor(all))
+  const view = await driver.read()
+  expect(view.mappings).toEqual({'foreign.a': [{subject: 'other.a', weight: 100}]})
+  expect(view.servers.map(({server: {name}}) => name)).toEqual(['S0'])
+
+  const applied = await driver.apply(canary)
+  expect((await applied.verify(5000)).outcomes).toEqual([
+    {server: expect.objectContaining({name: 'S0'}) as unknown, outcome: 'applied'},
+  ])
+  expect((await stat(server!.mappings)).mode & 0o777).toBe(0o640)
+  expect(await readFile(server!.mappings, 'utf8')).toContain(
+    '"foreign.a": [\n    {destination: "other.a", weight: 100}',
+  )
+  const after = await driver.read()
+  expect(after.digest).not.toBe(view.digest)
+  expect(after.servers[0]?.live?.table.get('stock.*')).toEqual([{subject: 'stock.v2.$1', weight: 100}])
+
+  const connection = await all.connect()
+  const heard = new Promise<string>((resolve) => {
+    connection.subscribe('stock.v2.*', {callback: (_, message) => resolve(message.subject)})
+  })
+  connection.publish('stock.milk')
+  expect(await heard).toBe('stock.v2.milk')
+
+  expect(await driver.takeBack({change: canary, previous: none}, 5000)).toBe('written')
+  expect((await driver.read()).mappings).toEqual({'foreign.a': [{subject: 'other.a', weight: 100}]})
+  expect(await driver.takeBack({change: canary, previous: none}, 5000)).toBe('not needed')
+})
+
+test('a change that is there already reloads nothing', async () => {
+  await using all = await startConfigServers()
+  const driver = await openConfigDriver(optionsFor(all))
+  await driver.apply(canary)
+  const log = await all.servers[0]!.log()
+  const written = await stat(all.servers[0]!.mappings)
+  const {verify} = await driver.apply(canary)
+  expect((await verify(5000)).outcomes[0]?.outcome).toBe('applied')
+  expect(await all.servers[0]!.log()).toBe(log)
+  expect((await stat(all.servers[0]!.mappings)).mtimeMs).toBe(written.mtimeMs)
+})
+
+test('what was written and not loaded, as after a crash, is loaded by the next change', async () => {
+  await using all = await startConfigServers()
+  const driver = await openConfigDriver(optionsFor(all))
+  await writeFile(all.servers[0]!.mappings, 'mappings { "stock.*": "stock.v2.$1" }')
+  const {verify} = await driver.apply(canary.slice(1))
+  expect((await verify(5000)).outcomes[0]?.outcome).toBe('applied')
+})
+
+test('three servers with three files are changed one after the other', async () => {
+  await using all = await startConfigServers({size: 3})
+  const driver = await openConfigDriver(optionsFor(all))
+  const {verify, notes} = await driver.apply(canary)
+  expect(notes).toEqual([])
+  expect((await verify(5000)).outcomes.map(({server: {name}, outcome}) => `${name} ${outcome}`)).toEqual([
+    'S0 applied',
+    'S1 applied',
+    'S2 applied',
+  ])
+  const texts = await Promise.all(all.servers.map(({mappings}) => readFile(mappings, 'utf8')))
+  expect(new Set(texts).size).toBe(1)
+})
+
+test('when one of three servers refuses, files and servers are all as they were', async () => {
+  await using all = await startConfigServers({size: 3})
+  const driver = await openConfigDriver(optionsFor(all))
+  const before = await driver.read()
+  // Valid for nats-server -t, and no server moves to another port while it runs.
+  const last = all.servers[2]!
+  await writeFile(last.main, `${await readFile(last.main, 'utf8')}\nport: 1\n`)
+  await expect(driver.apply(canary)).rejects.toMatchObject({
+    message: expect.stringMatching(/^Server 'S2' refused to reload: .*\.$/) as unknown,
+    lines: ['All is as it was: the files, and 3 servers.'],
+    details: {takenBack: true},
+  })
+  const after = await driver.read()
+  expect(after.digest).toBe(before.digest)
+  expect(after.servers.map(({live}) => live?.table.size)).toEqual([0, 0, 0])
+  expect(await all.servers[0]!.log()).toMatch(/Reloaded server configuration[^]*Reloaded server configuration/)
+})
+
+test('what nats-server -t refuses is put back before any server is told', async () => {
+  await using all = await startConfigServers()
+  const driver = await openConfigDriver(optionsFor(all))
+  const wrong: TableChange = [{source: 'a', destinations: [{subject: 'b.*', weight: 100}]}]
+  const log = await all.servers[0]!.log()
+  await expect(driver.apply(wrong)).rejects.toMatchObject({
+    kind: 'unsafe',
+    message: expect.stringContaining('nothing was changed') as unknown,
+  })
+  expect(await readFile(all.servers[0]!.mappings, 'utf8')).toBe('')
+  expect(await all.servers[0]!.log()).toBe(log)
+})
+
+test('an edit of somebody else between reading and writing is a conflict', async () => {
+  await using all = await startConfigServers()
+  const driver = await openConfigDriver(optionsFor(all))
+  const file = all.servers[0]!.mappings
+  const edit = 'mappings { a: b }\n'
+  await expect(driver.apply(canary, {inspect: () => writeFileSync(file, edit)})).rejects.toMatchObject({
+    kind: 'conflict',
+  })
+  expect(await readFile(file, 'utf8')).toBe(edit)
+})
+
+test('without system credentials a server is reloaded by its pid and seen through its monitoring port', async () => {
+  const port = await freePort()
+  await using all = await startConfigServers({top: () => `http: "127.0.0.1:${port}"`})
+  const driver = await openConfigDriver(optionsFor(all, {system: undefined, pid: String(all.servers[0]!.pid)}))
+  expect(driver.notes).toEqual([])
+  const {verify} = await driver.apply(canary)
+  expect((await verify(5000)).outcomes).toEqual([
+    {server: expect.objectContaining({name: 'S0'}) as unknown, outcome: 'applied'},
+  ])
+})
+
+test('a server that shows nothing is reloaded by its pid file, and nobody claims that it is live', async () => {
+  await using folder = await tempFolder()
+  await using all = await startConfigServers({top: () => `pid_file: '${folder.path}/nats.pid'`})
+  const driver = await openConfigDriver(optionsFor(all, {system: undefined}))
+  expect(driver.notes[0]).toMatch(/^What is live cannot be seen/)
+  const {verify} = await driver.apply(canary)
+  expect((await verify(0)).outcomes).toEqual([expect.objectContaining({outcome: 'missing'})])
+  const seeing = await openConfigDriver(optionsFor(all))
+  await until(async () => (await seeing.read()).servers[0]?.live?.table.size === 2, 5000)
+})
+
+test('a pid that is no nats-server gets no signal', async () => {
+  await using all = await startConfigServers()
+  const driver = await openConfigDriver(optionsFor(all, {system: undefined, pid: String(process.pid)}))
+  await expect(driver.apply(canary)).rejects.toMatchObject({
+    message: `The process ${process.pid} is no nats-server.`,
+    details: {takenBack: false},
+  })
+  expect(await readFile(all.servers[0]!.mappings, 'utf8')).toBe('')
+})
+
+test('files for other machines are written to a folder, and nothing is changed', async () => {
+  await using all = await startConfigServers({size: 2})
+  const dir = `${all.servers[0]!.dir}/out`
+  const driver = await openConfigDriver(optionsFor(all, {files: [], render: dir}))
+  const applied = await driver.apply(canary)
+  expect(applied.rendered).toEqual([`${dir}/S0.conf`, `${dir}/S1.conf`])
+  expect((await applied.verify(5000)).outcomes.map(({outcome}) => outcome)).toEqual(['differs', 'differs'])
+  expect((await driver.read()).mappings).toEqual({})
+
+  for (const server of all.servers) {
+    await writeFile(server.mappings, await readFile(`${dir}/${server.name}.conf`, 'utf8'))
+    process.kill(server.pid, 'SIGHUP')
+  }
+  await until(async () => (await applied.verify(1000)).outcomes.every(({outcome}) => outcome === 'applied'), 5000)
+})
