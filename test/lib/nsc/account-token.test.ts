@@ -76,7 +76,7 @@ describe('the token of an account', () => {
     const long = (await readNscAccountToken(operator, store.keys.account.publicKey))!
     await expect(writeNscAccountToken(long, token.text)).rejects.toMatchObject({
       message: expect.stringContaining('(ENAMETOOLONG), and the next push from it undoes the route') as string,
-      suggestions: ['nsc pull -a APP'],
+      suggestions: ['nsc pull -a APP --overwrite-newer'],
     })
     expect(await readFile(long.file, 'utf8')).toBe(newer())
   })
