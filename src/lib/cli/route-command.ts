@@ -49,6 +49,24 @@ export const subjectFlags = {
   }),
 }
 
+export const repairFlag = Flags.boolean({
+  default: false,
+  summary: 'Replace a mapping that is not the one lattice applied.',
+})
+
+export const shareFlag = Flags.boolean({
+  default: false,
+  summary: 'Let several versions share the traffic without a mapping.',
+})
+
+export const allowFlag = Flags.string({
+  multiple: true,
+  multipleNonGreedy: true,
+  options: [...allowable],
+  helpValue: 'RULE',
+  summary: 'Switch one rule off that a refusal named; recorded.',
+})
+
 /** Flags of every command that changes a route. */
 export const routeFlags = {
   ...subjectFlags,
@@ -60,20 +78,14 @@ export const routeFlags = {
     summary: "Only if the route's record is at this revision, as a dry run told it; 0 for none.",
   }),
   confirm: confirmFlag,
-  repair: Flags.boolean({default: false, summary: 'Replace a mapping that is not the one lattice applied.'}),
-  allow: Flags.string({
-    multiple: true,
-    multipleNonGreedy: true,
-    options: [...allowable],
-    helpValue: 'RULE',
-    summary: 'Switch one rule off that a refusal named; recorded.',
-  }),
+  repair: repairFlag,
+  allow: allowFlag,
 }
 
 /** Flags of the commands that can remove a mapping. */
 export const unmapFlags = {
   ...routeFlags,
-  share: Flags.boolean({default: false, summary: 'Let several versions share the traffic without a mapping.'}),
+  share: shareFlag,
 }
 
 /** What flags say about a change, as the library takes it. */
@@ -90,23 +102,28 @@ export function changeOptions(flags: RouteFlags): ChangeOptions {
 }
 
 /** What flags say about subjects. */
-export function writtenSubjects({source, leg}: Pick<RouteFlags, 'source' | 'leg'>): WrittenSubjects {
+export function writtenSubjects({source, leg}: SubjectFlags): WrittenSubjects {
   return {sources: source, addresses: leg}
 }
 
-interface RouteFlags {
+interface RouteFlags extends SubjectFlags {
   readonly reason?: string | undefined
   readonly 'dry-run': boolean
   readonly revision?: number | undefined
   readonly repair: boolean
   readonly allow?: readonly string[] | undefined
   readonly share?: boolean
+}
+
+interface SubjectFlags {
   readonly source?: readonly string[] | undefined
   readonly leg?: readonly string[] | undefined
 }
 
 /** A command that changes a route: what it did, what it inferred, and what is worth a warning. */
-export abstract class RouteCommand extends LatticeCommand<RouteChange> {
+export abstract class RouteCommand<Result extends object = RouteChange> extends LatticeCommand<Result> {
+  readonly #warned = new Set<string>()
+
   /** Shows a change; what a script should write out is told where scripts run. */
   protected report(done: RouteChange): RouteChange {
     const change = {
@@ -115,9 +132,16 @@ export abstract class RouteCommand extends LatticeCommand<RouteChange> {
       ...(done.inferred === undefined ? {} : {inferred: this.line(done.inferred)}),
     }
     if (change.inferred !== undefined && isCi(process.env['CI'])) this.note(`In full: ${change.inferred}`)
-    for (const warning of change.warnings ?? []) this.warn(warning)
+    for (const warning of change.warnings ?? []) this.#warnOnce(warning)
     this.log(routeChangeView(change, {terminal: this.terminal}))
     return change
+  }
+
+  /** Routes that change together share some warnings. */
+  #warnOnce(warning: string): void {
+    if (this.#warned.has(warning)) return
+    this.#warned.add(warning)
+    this.warn(warning)
   }
 }
 

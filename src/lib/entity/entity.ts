@@ -77,7 +77,7 @@ export function parseRef(text: string): EntityRef {
   if (at >= 0 && text.includes('@', at + 1)) throw badRef(text, 'it has more than one @')
   if (name === '') throw badRef(text, 'it has no name')
   // A claims name may hold spaces; what would break a subject or a terminal may not stand in a reference.
-  if (!/^[^\p{C}\p{Zl}\p{Zp}*>]+$/u.test(name) || name.trim() !== name)
+  if (!/^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(name) || name.trim() !== name || !hasLegalWildcards(name))
     throw badRef(text, 'the name holds characters that no entity has')
   if (link !== undefined && !token.test(link))
     throw badRef(text, 'the link name may hold letters, digits, - and _ only')
@@ -103,6 +103,16 @@ export function parseLatticeName(text: string, flag = 'lattice'): string {
         }`,
       ],
     },
+  )
+}
+
+/** A plain service is named by its source, which may have wildcard tokens; nothing else has such characters. */
+function hasLegalWildcards(name: string): boolean {
+  if (!/[*>]/.test(name)) return true
+  const tokens = name.split('.')
+  return (
+    tokens.length > 1 &&
+    tokens.every((token, index) => /^([^*>\s]+|\*)$/.test(token) || (token === '>' && index === tokens.length - 1))
   )
 }
 

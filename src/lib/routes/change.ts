@@ -3,7 +3,7 @@ import {holds, isLive, SentUnknownError} from '../apply/driver.js'
 import {entityName} from '../entity/require.js'
 import {ConflictError, LatticeError} from '../errors.js'
 import {predictTable} from '../routing/effective.js'
-import {planRoute} from '../routing/plan.js'
+import {mappingDigest, planRoute} from '../routing/plan.js'
 import {judgeRecord, readBefore} from './before.js'
 import {
   applyingRecord,
@@ -17,6 +17,7 @@ import {
   DriftedRouteError,
   NotLiveError,
   OvertakenError,
+  PlanMovedError,
   RefusedPushError,
   SilentServersError,
   UnknownOutcomeError,
@@ -91,10 +92,27 @@ async function nothingToDo(session: Session, plans: readonly ChangePlan[]): Prom
     }
     throw new NotLiveError(entitiesOf(plans), outcomes, undefined)
   }
-  return plans.map((plan) => {
-    const {stored} = plan.wanted
-    return changeResult(session, plan, {changed: false, outcomes, ...(stored && {revision: stored.revision})})
-  })
+  return Promise.all(plans.map((plan) => settle(session, plan, outcomes)))
+}
+
+/** What is live may be wanted for another time than before: that is a matter of the record alone. */
+async function settle(session: Session, plan: ChangePlan, outcomes: readonly ServerOutcome[]): Promise<RouteChange> {
+  const {wanted, options} = plan
+  const {stored} = wanted
+  if (stored === undefined) return changeResult(session, plan, {changed: false, outcomes})
+  const {record, revision} = stored
+  if (record.expiresAt === options.expiresAt) return changeResult(session, plan, {changed: false, outcomes, revision})
+  const settled = applyingRecord(session, plan)
+  if (options.dryRun) return changeResult(session, plan, {changed: true, outcomes, revision, record: settled})
+  const written = await session.store.put(stored.key, liveRecord(settled, record.servers), revision)
+  const warnings = await lighten(session, plan)
+  const told = {...plan, warnings: [...plan.warnings, ...warnings]}
+  return changeResult(session, told, {changed: true, outcomes, revision: written})
+}
+
+/** What is dark stays so for as long as the route may go back by itself: then the version listens nowhere else. */
+function lighten({deps}: Session, {wanted: {entity, legs}, options}: ChangePlan): Promise<string[]> {
+  return options.expiresAt === undefined ? lightenLegs(deps.control, entity, legs) : Promise.resolve([])
 }
 
 /** Every push of an exporting account, whatever it changes, drops the replies that other accounts wait for. */
@@ -118,8 +136,10 @@ async function planChanges(
     if ((state === 'drifted' || state === 'foreign') && !options.repair)
       throw new DriftedRouteError(route.entity, state)
     const mappings = route.legs.length === 0 ? [] : planRoute(lattice, route.entity, route.legs)
-    return {wanted: route, options, before, mappings, warnings: [...(route.warnings ?? [])]}
+    const warnings = [...(session.notes ?? []), ...(route.warnings ?? [])]
+    return {wanted: route, options, before, mappings, warnings}
   })
+  for (const plan of plans) refuseOtherWorld(plan)
   const findings = await Promise.all(plans.map((plan) => findProblems(session, plan, plans)))
   refuseProblems(
     plans.map(({wanted: {entity}}, index) => ({entity, findings: findings[index]!})),
@@ -129,6 +149,21 @@ async function planChanges(
     ...plan,
     warnings: [...plan.warnings, ...findings[index]!.map(({sentence}) => sentence)],
   }))
+}
+
+/** A plan holds for the world that it was made for, and for the result that it showed; done twice, it is done. */
+function refuseOtherWorld(plan: ChangePlan): void {
+  const {wanted, before} = plan
+  const {entity, planned, stored} = wanted
+  if (planned === undefined) return
+  const after = mappingDigest(changesOf(plan))
+  const done = before.digest === planned.after && judgeRecord(stored?.record, before) === 'current'
+  const moved = [
+    ...(presentRevision(wanted) === planned.revision ? [] : [`its record is at revision ${presentRevision(wanted)}`]),
+    ...(before.digest === planned.before ? [] : ['another mapping is live']),
+  ]
+  if (after !== planned.after) throw new PlanMovedError(entity, ['it would come to another mapping'])
+  if (!done && moved.length > 0) throw new PlanMovedError(entity, moved)
 }
 
 /** What was planned elsewhere holds only while the record is the one that was planned on. */
@@ -147,14 +182,13 @@ function refuseOtherRevision(wanted: WantedRoute, {revision}: ChangeOptions): vo
 
 /** True when record, token or file, and every server that runs the account have it already. */
 function isDone(plan: ChangePlan, {servers, mappings}: TableView): boolean {
-  const {wanted, before, options} = plan
+  const {wanted, before} = plan
   const change = changesOf(plan)
   const state = judgeRecord(wanted.stored?.record, before)
   const tables = servers.flatMap(({live}) => (live === undefined ? [] : [live.table]))
   return (
     (state === 'current' || state === 'none') &&
     wanted.stored?.record.state !== 'applying' &&
-    wanted.stored?.record.expiresAt === options.expiresAt &&
     holds(predictTable(mappings), change) &&
     tables.every((table) => holds(table, change))
   )
@@ -194,7 +228,7 @@ async function applyPlans(session: Session, plans: readonly ChangePlan[], lease:
   const {pushMs, confirmedAt, notes} = applied
   return Promise.all(
     plans.map(async (plan, index) => {
-      const warnings = await lightenLegs(session.deps.control, plan.wanted.entity, plan.wanted.legs)
+      const warnings = await lighten(session, plan)
       return changeResult(
         session,
         {...plan, warnings: [...plan.warnings, ...notes, ...warnings]},

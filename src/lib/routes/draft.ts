@@ -27,6 +27,19 @@ export interface WantedRoute {
   /** Why the legs are not the ones that were asked for. */
   readonly reason?: string
   readonly warnings?: readonly string[]
+  /** Why, where it is another reason than the command's. */
+  readonly why?: string
+  /** What the plan that this comes from rests on; whatever else is found is a conflict. */
+  readonly planned?: PlannedState
+}
+
+/** What a plan says was there, and what will be. */
+export interface PlannedState {
+  /** Of the record: 0 for none. */
+  readonly revision: number
+  /** Digest of the mappings. */
+  readonly before: string
+  readonly after: string
 }
 
 export interface ChangeOptions extends WrittenSubjects {
@@ -95,8 +108,9 @@ export function liveRecord(applying: RouteRecord, servers: readonly string[]): R
 export function formerRecord(session: Session, plan: ChangePlan): RouteRecord {
   const {wanted, before} = plan
   if (wanted.stored?.record.state === 'live') return wanted.stored.record
+  const {expiresAt: _, restores: __, ...described} = describe(session, plan, serverNow(session))
   return {
-    ...describe(session, plan, serverNow(session)),
+    ...described,
     state: 'live',
     legs: [...(before.legs ?? [])],
     digest: before.digest,
@@ -107,7 +121,7 @@ export function formerRecord(session: Session, plan: ChangePlan): RouteRecord {
 
 function describe(
   {lattice, who, driver}: Session,
-  {wanted, options}: ChangePlan,
+  {wanted, before, options}: ChangePlan,
   now: number,
 ): Pick<
   RouteRecord,
@@ -126,6 +140,7 @@ function describe(
   | 'allowances'
   | 'servers'
   | 'expiresAt'
+  | 'restores'
 > {
   const {kind, key, name, link, endpoints} = wanted.entity
   return {
@@ -142,15 +157,23 @@ function describe(
     driver: driver.name,
     who: {...who},
     when: new Date(now).toISOString(),
-    ...(options.why === undefined ? {} : {why: options.why}),
+    ...((wanted.why ?? options.why) === undefined ? {} : {why: (wanted.why ?? options.why)!}),
     allowances: [...(options.repair ? ['repair'] : []), ...(options.share ? ['share'] : []), ...(options.allow ?? [])],
     servers: [],
-    ...(options.expiresAt === undefined ? {} : {expiresAt: options.expiresAt}),
+    ...(options.expiresAt === undefined ? {} : {expiresAt: options.expiresAt, restores: restoredLegs(wanted, before)}),
   }
+}
+
+/** What was there before anything temporary. */
+function restoredLegs({stored}: WantedRoute, before: RouteBefore): Leg[] {
+  const {expiresAt, restores, replaced = []} = stored?.record ?? {}
+  return [...(expiresAt === undefined ? (before.legs ?? []) : (restores ?? replaced))]
 }
 
 /** Completing what was interrupted does not make it its own predecessor: undo goes back to what it replaced. */
 function replacedLegs({wanted, before}: ChangePlan): Leg[] {
+  // What was temporary is no state to go back to.
+  if (wanted.stored?.record.expiresAt !== undefined) return restoredLegs(wanted, before)
   const present = before.legs ?? []
   const again = wanted.stored !== undefined && sameLegs(present, wanted.legs)
   return [...(again ? wanted.stored.record.replaced : present)]

@@ -77,6 +77,16 @@ export class UnrecordedError extends PartialError {
   }
 }
 
+/** What a plan rests on is not there any more, or it would come to something else now. */
+export class PlanMovedError extends ConflictError {
+  constructor(entity: Entity, moved: readonly string[]) {
+    super(`The plan for '${entityName(entity)}' does not hold any more: ${moved.join(' and ')}. Nothing was changed.`, {
+      suggestions: [`lattice route show ${entityName(entity)}`, 'Plan again: lattice route plan'],
+      details: {entity: entity.name, key: entity.key, moved},
+    })
+  }
+}
+
 /** The live mapping is not the one that lattice applied; rule 10. */
 export class DriftedRouteError extends UnsafeError {
   constructor(entity: Entity, state: RecordState & ('drifted' | 'foreign')) {

@@ -4,10 +4,12 @@ import {runningVersions, type Entity} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import {UnsafeError} from '../errors.js'
 import type {Monitoring} from '../nats/system.js'
+import {covers} from '../observe/subjects.js'
 import {allowable} from '../routing/allow.js'
 import {predictTable, type MappingTable} from '../routing/effective.js'
 import {endpointsOf, type Endpoint} from '../routing/endpoint.js'
 import {lintPlan, type Finding} from '../routing/lint.js'
+import {isLiteralSubject, subjectsOverlap} from '../routing/subject.js'
 import type {ChangeOptions, ChangePlan} from './draft.js'
 import type {Session} from './session.js'
 
@@ -17,16 +19,25 @@ export interface Subscriber {
   readonly queue?: string
 }
 
-/** Subscriptions of the account that a message on the subject would reach, on all servers. */
+const pageSize = 1024
+
+/** Subscriptions of the account that a message on the subject, or on one of a pattern, would reach, on all servers. */
 export async function readSubscribers(
   system: Monitoring,
   {account, subject}: {readonly account: string; readonly subject: string},
 ): Promise<Subscriber[]> {
-  const replies = await system.ask('SUBSZ', {account, subscriptions: true, test: subject, limit: 1024})
-  return replies.flatMap(({data}) => {
-    const {subscriptions_list: list} = subszSchema.parse(data ?? {})
-    return (list ?? []).map(({subject: pattern, qgroup}) => ({subject: pattern, ...(qgroup && {queue: qgroup})}))
-  })
+  // Servers test literal subjects only; for a pattern all subscriptions are looked through.
+  const test = isLiteralSubject(subject) ? {test: subject} : {}
+  const found: Subscriber[] = []
+  for (let offset = 0; ; offset += pageSize) {
+    const body = {account, subscriptions: true, ...test, limit: pageSize, offset}
+    const pages = (await system.ask('SUBSZ', body)).map(
+      ({data}) => subszSchema.parse(data ?? {}).subscriptions_list ?? [],
+    )
+    const reached = pages.flat().filter((one) => subjectsOverlap(one.subject, subject))
+    found.push(...reached.map(({subject: pattern, qgroup}) => ({subject: pattern, ...(qgroup && {queue: qgroup})})))
+    if (pages.every(({length}) => length < pageSize)) return found
+  }
 }
 
 /** Everything that speaks against one of the plans that change together: guards of the table, and legs without live subscribers. */
@@ -83,9 +94,9 @@ async function judgeLeg(
   if (address === undefined) return []
   const pattern = address.replace(/\$\d+|\{\{.*?\}\}/g, '*')
   const subscribers = await readSubscribers(system, {account, subject: pattern})
-  const leg = `${entityName(entity)}@${version}`
+  const leg = `${entity.kind === 'subject' ? entity.name : entityName(entity)}@${version}`
   const answering = subscribers.filter((one) =>
-    queue === undefined ? one.queue !== undefined || one.subject === pattern : one.queue === queue,
+    queue === undefined ? one.queue !== undefined || covers(pattern, one.subject) : one.queue === queue,
   )
   if (answering.length > 0) {
     const groups = new Set(subscribers.flatMap((one) => (one.queue === undefined ? [] : [one.queue])))
@@ -102,7 +113,7 @@ async function judgeLeg(
   const sentence =
     wrong !== undefined
       ? `The subscribers of '${leg}' are in queue group '${wrong}' and not in that of '${entityName(entity)}'.`
-      : entity.kind === 'subject'
+      : entity.kind === 'subject' || entity.kind === 'service'
         ? `Nobody listens on '${address}', where '${leg}' should.`
         : runs
           ? `Nobody listens on the subject of '${leg}', although it runs: its hosts do not speak versioned RPC.`
