@@ -65,7 +65,7 @@ test.skipIf(!hasNsc)(
     await nsc('push', '--account', 'APP', '-u', server.url)
     expect((await opened.driver.read()).mappings).toEqual({})
     // And the other way round: what others pushed is pulled, as the conflict says.
-    expect(await nsc('pull', '--account', 'APP', '--overwrite-newer')).not.toMatch(/error|fail/i)
+    expect(await nsc('pull', '--all', '--overwrite-newer')).not.toMatch(/error|fail/i)
     expect(await opened.driver.drift()).toBeUndefined()
   },
   40_000,

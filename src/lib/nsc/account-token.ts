@@ -144,7 +144,7 @@ export class NscDriftError extends ConflictError {
     super(describeNscDrift(token, drift)!, {
       suggestions: [
         `nsc push -a ${quote(token.name)}   # the store is right`,
-        `nsc pull -a ${quote(token.name)} --overwrite-newer   # the servers are right`,
+        'nsc pull --all --overwrite-newer   # the servers are right',
       ],
       details: {operator: token.operator, account: token.name, issuedAt: token.issuedAt, ...drift},
     })
@@ -166,7 +166,7 @@ export class NscStoreNotWrittenError extends ConnectionError {
   constructor({operator, name, file}: NscAccountToken, code: string) {
     super(
       `The new token of account '${name}' could not be written to the nsc store '${operator}' (${code}), and the next push from it undoes the route.`,
-      {suggestions: [`nsc pull -a ${quote(name)} --overwrite-newer`], details: {operator, account: name, file, code}},
+      {suggestions: ['nsc pull --all --overwrite-newer'], details: {operator, account: name, file, code}},
     )
   }
 }

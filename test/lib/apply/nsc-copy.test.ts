@@ -68,7 +68,7 @@ test('a store that says other things than the servers is told before anything is
     message: expect.stringMatching(
       /^The nsc store 'OPS' has a token of account 'APP', issued at .*, in which 'description' is other than on the servers\.$/,
     ) as string,
-    suggestions: [expect.stringMatching(/^nsc push -a APP/), expect.stringMatching(/^nsc pull -a APP/)],
+    suggestions: [expect.stringMatching(/^nsc push -a APP/), expect.stringMatching(/^nsc pull --all/)],
   })
 })
 

@@ -76,7 +76,7 @@ describe('the token of an account', () => {
     const long = (await readNscAccountToken(operator, store.keys.account.publicKey))!
     await expect(writeNscAccountToken(long, token.text)).rejects.toMatchObject({
       message: expect.stringContaining('(ENAMETOOLONG), and the next push from it undoes the route') as string,
-      suggestions: ['nsc pull -a APP --overwrite-newer'],
+      suggestions: ['nsc pull --all --overwrite-newer'],
     })
     expect(await readFile(long.file, 'utf8')).toBe(newer())
   })
@@ -134,7 +134,7 @@ describe('drift between store and servers', () => {
     const error = new NscDriftError({...token, issuedAt: 1_800_000_000}, drift)
     expect(error).toMatchObject({
       kind: 'conflict',
-      suggestions: [expect.stringMatching(/^nsc push -a APP/), expect.stringMatching(/^nsc pull -a APP/)],
+      suggestions: [expect.stringMatching(/^nsc push -a APP/), expect.stringMatching(/^nsc pull --all/)],
     })
     expect(error.message).toBe(
       "The nsc store 'OPS' has a token of account 'APP', issued at 2027-01-15T08:00:00.000Z, in which 1 mapping that lattice did not make and 'description' are other than on the servers.",
