@@ -98,9 +98,9 @@ test('when one of three servers refuses, files and servers are all as they were'
   await using all = await startConfigServers({size: 3})
   const driver = await openConfigDriver(optionsFor(all))
   const before = await driver.read()
-  // Valid for nats-server -t, and no server moves to another port while it runs.
+  // Valid for nats-server -t, and no server takes it while it runs.
   const last = all.servers[2]!
-  await writeFile(last.main, `${await readFile(last.main, 'utf8')}\nport: 1\n`)
+  await writeFile(last.main, `${await readFile(last.main, 'utf8')}\nhttp_base_path: other\n`)
   await expect(driver.apply(canary)).rejects.toMatchObject({
     message: expect.stringMatching(/^Server 'S2' refused to reload: .*\.$/) as unknown,
     lines: ['All is as it was: the files, and 3 servers.'],
