@@ -1,8 +1,11 @@
+import {setTimeout} from 'node:timers/promises'
+
 import {createInbox, nuid, type Msg} from '@nats-io/transport-node'
 
 import {ConnectionError, ServerError, TimeoutError} from '../errors.js'
 import {onReconnect} from '../nats/again.js'
 import {RequestTimeoutError} from '../nats/request.js'
+import {isBehind, stillBehind} from './behind.js'
 import {MissingBucketError} from './bucket-errors.js'
 import {askApi, jsCodes, unexpectedAnswer, type JetStream} from './jetstream.js'
 import {BucketMessage} from './message.js'
@@ -28,19 +31,29 @@ export interface StreamState {
 
 const heartbeatMs = 1000
 const mostRounds = 10
+/** Waits between looks at a server that is behind. */
+const behindMs = 50
 
 /**
  * Reads the latest revision of every key, in stream order, through an ordered consumer; what was lost on the way is asked
- * for again. A key that is written meanwhile may come twice, the later value last. Memory does not grow with the bucket.
- * Throws a MissingBucketError, and a TimeoutError when nothing comes any more.
+ * for again, and so is what the leader had when it began. A key that is written meanwhile may come twice, the later value
+ * last. Memory does not grow with the bucket. Throws a MissingBucketError, and a TimeoutError when nothing comes any more.
  */
 export async function readStream(js: JetStream, bucket: string, options: ReadOptions): Promise<StreamState> {
   const state = await streamState(js, bucket)
-  const progress = {revision: 0, at: performance.now(), begun: false, patienceMs: 2000}
+  const now = performance.now()
+  const progress = {revision: 0, at: now, caughtUpAt: now, begun: false, patienceMs: 2000}
   for (;;) {
     options.signal?.throwIfAborted()
-    const reading = new Reading(js, bucket, progress, options)
-    if (await reading.run()) return state
+    const before = progress.revision
+    if (await new Reading(js, bucket, progress, options).run()) {
+      const reached = {revision: progress.revision, lastRevision: state.lastRevision}
+      if (!(await isBehind(js, bucket, reached))) return state
+      if (progress.revision > before) progress.caughtUpAt = performance.now()
+      if (performance.now() - progress.caughtUpAt > js.timeoutMs) throw stillBehind(bucket, js.timeoutMs, reached)
+      await setTimeout(behindMs, undefined, {signal: options.signal})
+      continue
+    }
     const leftMs = js.timeoutMs - (performance.now() - progress.at)
     if (leftMs <= 0) {
       throw new TimeoutError(`Nothing more came from the bucket '${bucket}' after revision ${progress.revision}.`, {
@@ -66,6 +79,8 @@ interface Progress {
   revision: number
   /** When something came last. */
   at: number
+  /** When a server that is behind its leader came nearer to it. */
+  caughtUpAt: number
   begun: boolean
   /** How long to wait for the next consumer; more each time. */
   patienceMs: number
