@@ -79,10 +79,15 @@ export const routeSchema = z.looseObject({
   /** Server time. */
   when: z.iso.datetime(),
   why: z.string().optional(),
+  /** From the first request to the last server's answer. */
+  durationMs: z.number().min(0).optional(),
   allowances: z.array(z.string()).default([]),
   /** Names of the servers that were asked. */
   servers: z.array(z.string()).default([]),
+  /** Server time when it goes back to what `restores` says. */
   expiresAt: z.iso.datetime().optional(),
+  /** Of a route that expires: the legs that it goes back to; empty: no mapping. */
+  restores: legsSchema.optional(),
 })
 
 export type RouteRecord = z.infer<typeof routeSchema>

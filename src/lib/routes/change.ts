@@ -8,6 +8,7 @@ import {judgeRecord, readBefore} from './before.js'
 import {
   applyingRecord,
   changesOf,
+  liveRecord,
   presentRevision,
   type ChangeOptions,
   type ChangePlan,

@@ -55,14 +55,20 @@ export function inferSplit(asked: AskedSplit, hints: SplitHints, known: Known): 
 }
 
 /** Finds the entity of a cutover: the one that was named, else the only one that has several versions or runs this one. */
-export function inferCutover(to: Version, ref: EntityRef | undefined, known: Known): WantedSplit {
+export function inferCutover(
+  to: Version,
+  ref: EntityRef | undefined,
+  known: Known,
+  words = (name: string): string => `bluegreen ${name} --to ${shellWord(to)}`,
+): WantedSplit {
   const legs = [{version: to, weight: 100}]
   if (ref !== undefined) return {entity: requireEntity(ref, known.entities, known.lattice), legs}
+  if (known.entities.length === 1 && known.entities[0]!.kind === 'subject') return {entity: known.entities[0]!, legs}
   const running = known.entities.filter((entity) => runningVersions(entity).includes(to))
   const several = known.entities.filter((entity) => runningVersions(entity).length > 1)
   const both = running.filter((entity) => several.includes(entity))
   const candidates = [both, several, running].find(({length}) => length > 0) ?? []
-  const command = (entity: Entity): string => `lattice route bluegreen ${entityName(entity)} --to ${shellWord(to)}`
+  const command = (entity: Entity): string => `lattice route ${words(entityName(entity))}`
   const entity = oneOf(candidates, known, command)
   return {entity, legs, explicit: command(entity)}
 }
@@ -79,7 +85,8 @@ function inferEntity(weights: readonly number[], known: Known): Entity {
   return oneOf(two.length > 0 ? two : several, known, (entity) => pairCommands(entity, weights)[0]!)
 }
 
-function oneOf(candidates: readonly Entity[], {lattice}: Known, command: (entity: Entity) => string): Entity {
+/** The only candidate; else an error with the command for each. */
+export function oneOf(candidates: readonly Entity[], {lattice}: Known, command: (entity: Entity) => string): Entity {
   if (candidates.length === 1) return candidates[0]!
   if (candidates.length === 0) {
     throw new NotFoundError(`Nothing runs in lattice '${lattice}', so there is no traffic to split.`, {

@@ -1,8 +1,10 @@
 import type {ServerOutcome, TableView} from '../apply/driver.js'
 import type {Durability} from '../apply/durability.js'
 import {formatRef, runningVersions, type Entity} from '../entity/entity.js'
-import {entityName, shellWord} from '../entity/require.js'
+import {entityName, shellWord, versionName} from '../entity/require.js'
+import type {Version} from '../entity/version.js'
 import type {RouteRecord} from '../records/route.js'
+import {endpointsOf} from '../routing/endpoint.js'
 import type {MappingPlan} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
 import {mainSource} from './before.js'
@@ -43,6 +45,10 @@ export interface RouteChange {
   readonly liveAt?: string
   /** Of the route record; of a dry run, the one that it is based on, 0 for none. */
   readonly revision?: number
+  /** When the route goes back by itself, by server time. */
+  readonly expiresAt?: string
+  /** Of a cutover: how to call the versions that have no traffic. */
+  readonly preview?: readonly Preview[]
   /** The command that takes it back. */
   readonly undo?: string
   /** The command in full, where entity or versions were inferred. */
@@ -56,6 +62,14 @@ export interface RouteChange {
   readonly mappings?: readonly MappingPlan[]
   /** Of a dry run: the record that would be written. */
   readonly record?: RouteRecord
+}
+
+/** Where one version can be called that the route leads nobody to. */
+export interface Preview {
+  readonly version: Version
+  /** One an endpoint; wildcards as `$1`. */
+  readonly subjects: readonly string[]
+  readonly call: string
 }
 
 /** Counts outcomes; the names are those of all servers. */
@@ -130,6 +144,8 @@ export function changeResult({lattice, deps, driver}: Session, plan: ChangePlan,
     ...(pushMs === undefined ? {} : {pushMs}),
     ...(confirmedAt === undefined ? {} : {liveAt: new Date(confirmedAt).toISOString()}),
     ...(revision === undefined ? {} : {revision}),
+    ...(plan.options.expiresAt === undefined ? {} : {expiresAt: plan.options.expiresAt}),
+    ...(wanted.strategy === 'bluegreen' ? previewOf(lattice, entity, dry ? (before.legs ?? []) : legs) : {}),
     ...(changed && !dry ? {undo: undoCommand(entity, before.legs, legs)} : {}),
     ...(explicit === undefined ? {} : {inferred: explicit}),
     ...(reason === undefined ? {} : {reason}),
@@ -137,6 +153,19 @@ export function changeResult({lattice, deps, driver}: Session, plan: ChangePlan,
     ...(driver.durability === undefined ? {} : {durability: withoutWarning(driver.durability)}),
     ...(dry ? {mappings, record} : {}),
   }
+}
+
+/** The versions that get nothing by these legs; without a mapping, those that do not listen on the source. */
+function previewOf(lattice: string, entity: Entity, legs: readonly Leg[]): {preview?: readonly Preview[]} {
+  const busy = new Set(legs.length === 0 ? lightVersions(entity) : legs.map(({version}) => version))
+  const preview = runningVersions(entity)
+    .filter((version) => !busy.has(version))
+    .map((version) => ({
+      version,
+      subjects: endpointsOf(lattice, entity).flatMap(({addressOf}) => addressOf(version) ?? []),
+      call: `lattice call ${versionName(entity, version)}`,
+    }))
+  return preview.length === 0 ? {} : {preview}
 }
 
 /** The warning is among the warnings. */

@@ -41,6 +41,8 @@ export interface Session {
   readonly who: Who
   /** The mappings when the session began; a change reads them again under the lease. */
   readonly view: TableView
+  /** What was done on the way to it that a change should tell, a sentence each. */
+  readonly notes?: readonly string[]
 }
 
 /** Who may read what: without system credentials mappings are not visible. */

@@ -33,6 +33,9 @@ export interface RecordedRoute {
   readonly when: string
   readonly who: RouteRecord['who']
   readonly why?: string
+  /** When it goes back to `restores`, by server time. */
+  readonly expiresAt?: string
+  readonly restores?: readonly Leg[]
   readonly revision: number
 }
 
@@ -105,8 +108,20 @@ function effectiveRoute(lattice: string, entity: Entity, view: TableView | undef
 }
 
 function recordedRoute({record, revision}: StoredRoute): RecordedRoute {
-  const {legs, replaced, strategy, state, driver, when, who, why} = record
-  return {legs, replaced, strategy, state, driver, when, who, ...(why === undefined ? {} : {why}), revision}
+  const {legs, replaced, strategy, state, driver, when, who, why, expiresAt, restores} = record
+  return {
+    legs,
+    replaced,
+    strategy,
+    state,
+    driver,
+    when,
+    who,
+    ...(why === undefined ? {} : {why}),
+    ...(expiresAt === undefined ? {} : {expiresAt}),
+    ...(restores === undefined ? {} : {restores}),
+    revision,
+  }
 }
 
 /** Each host subscribes once a version, and the server picks among subscriptions evenly. */
