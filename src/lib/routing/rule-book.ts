@@ -8,6 +8,10 @@ export const ruleBook = {
     why: 'A subject is made of tokens between dots, without white space or control characters; > may only be the last.',
     fix: 'Write the subject without empty tokens and white space.',
   },
+  'empty-destination': {
+    why: 'Servers take it from a configuration file and crash at the first message to the source.',
+    fix: 'Write the subject that the messages shall arrive on.',
+  },
   'destination-wildcard': {
     why: 'A message goes to one subject, and a * names many.',
     fix: 'Write $1 for what the first * of the source stands for.',

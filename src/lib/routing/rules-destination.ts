@@ -27,6 +27,10 @@ interface Place {
 /** The findings about one destination and its source: form, wildcards and functions. */
 export function judgeDestination(place: Place, subject: string, options: RuleOptions): Finding[] {
   const {source} = place
+  if (subject === '') {
+    const sentence = `A destination of '${source}' is empty.`
+    return [finding('empty-destination', 'refuse', {...place, sentence})]
+  }
   if (!isSubject(subject) || !subject.isWellFormed())
     return [finding('subject', 'refuse', {...place, sentence: notASubject(subject)})]
   const found: Finding[] = []

@@ -82,7 +82,7 @@ const defects: readonly Defect[] = [
   {name: 'an empty token in the source', mappings: source('a..b', one('c')), found: 'refuse subject'},
   {name: 'a space in the source', mappings: source('a b', one('c')), found: 'refuse subject'},
   {name: 'a > within the source', mappings: source('a.>.b', one('c')), found: 'refuse subject'},
-  {name: 'an empty destination', mappings: source('a', one('')), found: 'refuse subject'},
+  {name: 'an empty destination', mappings: source('a', one('')), found: 'refuse empty-destination'},
   {name: 'a space in a destination', mappings: source('a', one('b c')), found: 'refuse subject'},
   {name: 'a dot at the end of a destination', mappings: source('a', one('b.')), found: 'refuse subject'},
   {name: 'a * in a destination', mappings: source('a.*', one('b.*')), found: 'refuse destination-wildcard'},

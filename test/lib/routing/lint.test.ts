@@ -101,3 +101,72 @@ describe('findings about a plan', () => {
     expect(rules(new Map([...tableOf(1200), ['orders.get', []]]))).toEqual([])
   })
 })
+
+describe('hostile plans', () => {
+  const badText = fc.oneof(
+    fc.constantFrom(
+      '',
+      '.',
+      'a..b',
+      '.a',
+      'a.',
+      'a b',
+      'a\tb',
+      'a\u001b[2J',
+      'a.\u0000',
+      '\ud800',
+      'a.>.b',
+      'a\nb',
+      '\u2028',
+    ),
+    fc.string({minLength: 1, unit: 'binary'}).map((text) => `${text} `),
+    fc.string({minLength: 1}).map((text) => `x..${text}`),
+  )
+  const badSource = fc.oneof(badText, fc.constantFrom('>', '*', '_INBOX.>', '$JS.API.x', '*.>', '$KV.*'))
+  const badDestination = fc.oneof(
+    badText,
+    fc.constantFrom(
+      '*',
+      'a.*',
+      'a.>',
+      '>',
+      '$1',
+      'a.$2',
+      '{{wildcard(1)}}',
+      '{{x}}',
+      '{{partition(0)}}',
+      '{{split(1)}}',
+    ),
+  )
+  const badWeight = fc.oneof(
+    fc.integer({min: 101}),
+    fc.integer({max: -1}),
+    fc.double({noInteger: true}),
+    fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, 0, 99, 256 + 100),
+  )
+  const hostile = fc.oneof(
+    badSource.map((source) => ({...plan, source})),
+    badDestination.map((subject) => ({...plan, destinations: [{subject, weight: 100}]})),
+    badWeight.map((weight) => ({...plan, destinations: [{subject: 'v1.orders.get', weight}]})),
+    badWeight.map((weight) => ({
+      ...plan,
+      destinations: [
+        {subject: 'v1.orders.get', weight: 100},
+        {subject: 'v2.orders.get', weight, cluster: 'east'},
+      ],
+    })),
+  )
+
+  test('are refused, each with a sentence', () => {
+    fc.assert(
+      fc.property(hostile, (changed) => {
+        // A cluster may leave a rest to an incumbent.
+        fc.pre(changed.destinations.every(({weight, ...place}) => !('cluster' in place) || weight !== 99))
+        const refusals = lintPlan(new Map(), changed).filter(({level}) => level === 'refuse')
+        expect(refusals.length).toBeGreaterThan(0)
+        for (const {sentence} of refusals) expect(sentence).toMatch(/^[^]+\.$/)
+      }),
+      {numRuns: 1500},
+    )
+  })
+})

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 
+import {parseMappings, renderMappings} from '../../../src/lib/conf/mappings-text.js'
 import {UsageError} from '../../../src/lib/errors.js'
 import {parseClaims} from '../../../src/lib/routing/parse-claims.js'
 import {applyNsc, parseNsc} from '../../../src/lib/routing/parse-nsc.js'
@@ -8,7 +9,7 @@ import {parsePlans} from '../../../src/lib/routing/parse-plans.js'
 import type {Destination, MappingPlan} from '../../../src/lib/routing/plan.js'
 import {renderClaims} from '../../../src/lib/routing/render-claims.js'
 import {planNsc, renderNsc, type NscStep} from '../../../src/lib/routing/render-nsc.js'
-import {renderJson, renderYaml} from '../../../src/lib/routing/render-plans.js'
+import {renderJson, renderYaml, sortedPlans} from '../../../src/lib/routing/render-plans.js'
 import {ordered, plans} from '../../support/mappings.js'
 
 const example: readonly MappingPlan[] = [
@@ -80,6 +81,18 @@ describe('mappings as text', () => {
 })
 
 describe('what is rendered is read back', () => {
+  test('from the configuration of a server, unless its language cannot say it', () => {
+    fc.assert(
+      fc.property(plans(), (some) => {
+        const table = sortedPlans(some).map(({source, destinations}) => [source, destinations] as const)
+        // Keys know no escapes.
+        fc.pre(table.every(([source]) => !/["'\\]/.test(source)))
+        const read = [...parseMappings(renderMappings(new Map(table)), 'mappings.conf')]
+        expect(ordered(read.map(([source, destinations]) => ({source, destinations})))).toEqual(ordered(some))
+      }),
+    )
+  })
+
   test('from claims', () => {
     fc.assert(
       fc.property(plans(), (some) => {
