@@ -10,6 +10,7 @@ import {createKey} from '../../src/lib/keys/nkey.js'
 import {bytes, printable, startCacheServer, type CacheServer, type TestLattice} from '../support/cache-lattice.js'
 import {runLines, type LineProcess} from '../support/line-process.js'
 import {startNatsServer} from '../support/nats-server.js'
+import {goOn, standStill} from '../support/stand-still.js'
 import {until} from '../support/until.js'
 
 // What scripts read, typed by hand: a key that is renamed or removed fails here.
@@ -106,15 +107,15 @@ describe('lattice cache watch', () => {
     await watching.see('"current"')
     const isCurrent = (): boolean => watching.lines.at(-1)!.includes('"current"')
     for (let round = 1; round <= 2; round++) {
-      const since = performance.now()
       const before = watching.lines.length
-      process.kill(other.pid, 'SIGSTOP')
+      standStill(other.pid)
+      const since = performance.now()
       try {
         await until(() => watching.lines.length > before, 5000)
         expect(watching.lines[before]).toContain('"stale"')
         expect(watching.linesAt[before]! - since).toBeLessThan(2000)
       } finally {
-        process.kill(other.pid, 'SIGCONT')
+        goOn(other.pid)
       }
       await until(isCurrent, 15_000)
     }

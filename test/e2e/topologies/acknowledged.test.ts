@@ -7,6 +7,7 @@ import {RevisionConflictError} from '../../../src/lib/cache/bucket-errors.js'
 import {LatticeError} from '../../../src/lib/errors.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
 import {startOperatorCluster, type OperatorCluster, type OperatorServer} from '../../support/nats-server.js'
+import {goOn, standStill} from '../../support/stand-still.js'
 import {until} from '../../support/until.js'
 
 const writers = 4
@@ -162,11 +163,11 @@ test('a server that is paused holds up nobody for long, and what it missed it ha
   await using writing = startWriting('paused')
   await writing.goesOn()
   const {pid} = await leader()
-  process.kill(pid, 'SIGSTOP')
+  standStill(pid)
   try {
     await writing.goesOn()
   } finally {
-    process.kill(pid, 'SIGCONT')
+    goOn(pid)
   }
   await writing.goesOn()
   await writing[Symbol.asyncDispose]()

@@ -5,6 +5,7 @@ import {Bucket, ensureBucket} from '../../../src/lib/cache/bucket.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
 import type {ConnectSpec} from '../../../src/lib/nats/spec.js'
 import {leadAll} from '../../support/leaders.js'
+import {goOn, standStill} from '../../support/stand-still.js'
 import {clusterOf, startTopology, type Topology} from '../../support/topology.js'
 import {until} from '../../support/until.js'
 import {startWatching, type Watching} from '../../support/watching.js'
@@ -53,12 +54,12 @@ async function ledBy(server: string): Promise<Bucket> {
   return bucket
 }
 
-async function paused<T>(servers: readonly string[], work: () => Promise<T>): Promise<T> {
-  for (const name of servers) process.kill(cluster.server(name).pid, 'SIGSTOP')
+async function paused<T>(servers: readonly string[], work: (since: number) => Promise<T>): Promise<T> {
+  for (const name of servers) standStill(cluster.server(name).pid)
   try {
-    return await work()
+    return await work(performance.now())
   } finally {
-    for (const name of servers) process.kill(cluster.server(name).pid, 'SIGCONT')
+    for (const name of servers) goOn(cluster.server(name).pid)
   }
 }
 
@@ -84,8 +85,7 @@ describe('a watch on a cluster', () => {
     try {
       await using watching = startWatching(Bucket.at(nc, bucket.name, {timeoutMs: 5000}))
       await until(() => isCurrent(watching), 10_000)
-      const since = performance.now()
-      await paused(['w-0'], async () => {
+      await paused(['w-0'], async (since) => {
         await until(() => !isCurrent(watching), 5000)
         expect(watching.reportedAt.at(-1)! - since).toBeLessThan(2000)
         await bucket.put('b', text('2'))
@@ -103,8 +103,7 @@ describe('a watch on a cluster', () => {
     const nc = await connectTo('w-0')
     try {
       await using watching = await watchAt(nc, bucket.name, 'w-0')
-      const since = performance.now()
-      await paused(['w-1', 'w-2'], async () => {
+      await paused(['w-1', 'w-2'], async (since) => {
         await until(() => !isCurrent(watching), 8000)
         // Until then nobody else can have written anything: the others take four seconds to choose a leader.
         expect(watching.reportedAt.at(-1)! - since).toBeLessThan(4000)

@@ -5,6 +5,7 @@ import {ensureBucket, type Bucket} from '../../../src/lib/cache/bucket.js'
 import {jetStream, type JetStream} from '../../../src/lib/cache/jetstream.js'
 import {Pipeline, type Outcome, type Write} from '../../../src/lib/cache/pipeline.js'
 import {startNatsServer, type TestServer} from '../../support/nats-server.js'
+import {goOn, standStill} from '../../support/stand-still.js'
 import {until} from '../../support/until.js'
 
 const bytes = (value: string): Uint8Array => new TextEncoder().encode(value)
@@ -134,16 +135,16 @@ describe('a pipeline', () => {
     try {
       const bucket = await freshBucket(connection)
       const writes = Array.from({length: 600}, (_, index) => write(bucket.name, `k${index}`))
-      process.kill(slow.pid, 'SIGSTOP')
+      standStill(slow.pid)
       const done = sendAll(jetStream(connection, {timeoutMs: 15_000}), writes)
       // Time enough for everything to be sent again.
       await new Promise((resolve) => setTimeout(resolve, 2600))
-      process.kill(slow.pid, 'SIGCONT')
+      goOn(slow.pid)
       expect((await done).size).toBe(600)
       expect(await bucket.list()).toHaveLength(600)
       expect(await bucket.history('k0')).toHaveLength(1)
     } finally {
-      process.kill(slow.pid, 'SIGCONT')
+      goOn(slow.pid)
       await connection.close()
     }
   })
@@ -153,13 +154,13 @@ describe('a pipeline', () => {
     const connection = await open(silent.url)
     try {
       const bucket = await freshBucket(connection)
-      process.kill(silent.pid, 'SIGSTOP')
+      standStill(silent.pid)
       const started = performance.now()
       const failed = sendAll(jetStream(connection, {timeoutMs: 1000}), [write(bucket.name, 'k')])
       await expect(failed).rejects.toMatchObject({kind: 'timeout', details: {open: 1, untaken: 0}})
       expect(performance.now() - started).toBeGreaterThan(990)
     } finally {
-      process.kill(silent.pid, 'SIGCONT')
+      goOn(silent.pid)
       await connection.close()
     }
   })

@@ -6,6 +6,7 @@ import {jetStream, type JetStreamSpec} from '../../../src/lib/cache/jetstream.js
 import {Pipeline} from '../../../src/lib/cache/pipeline.js'
 import {readStream, type ReadOptions} from '../../../src/lib/cache/read-stream.js'
 import {startNatsServer, type TestServer} from '../../support/nats-server.js'
+import {goOn, standStill} from '../../support/stand-still.js'
 
 const bytes = (value: string): Uint8Array => new TextEncoder().encode(value)
 
@@ -157,13 +158,13 @@ describe('reading a bucket', () => {
         connection,
         spec: {timeoutMs: 1000},
         take: () => {
-          if (!stopped) process.kill(silent.pid, 'SIGSTOP')
+          if (!stopped) standStill(silent.pid)
           stopped = true
         },
       })
       await expect(failed).rejects.toMatchObject({kind: 'timeout'})
     } finally {
-      process.kill(silent.pid, 'SIGCONT')
+      goOn(silent.pid)
       await connection.close()
     }
   })

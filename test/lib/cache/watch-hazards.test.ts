@@ -6,6 +6,7 @@ import {NoJetStreamError} from '../../../src/lib/cache/jetstream.js'
 import {NoPermissionError} from '../../../src/lib/nats/request.js'
 import {openWire} from '../../support/breakable-wire.js'
 import {startNatsServer, type TestServer} from '../../support/nats-server.js'
+import {goOn, standStill} from '../../support/stand-still.js'
 import {until} from '../../support/until.js'
 import {startWatching, type Watching} from '../../support/watching.js'
 
@@ -71,12 +72,12 @@ describe('a watch says stale within two seconds', () => {
     await bucket.put('a', text('1'))
     await using watching = startWatching(bucket)
     await current(watching)
+    standStill(server.pid)
     const since = performance.now()
-    process.kill(server.pid, 'SIGSTOP')
     try {
       expect(await staleAfter(watching, since)).toBeLessThan(2000)
     } finally {
-      process.kill(server.pid, 'SIGCONT')
+      goOn(server.pid)
     }
     await current(watching)
     expect(watching.seen).toEqual(['a=1'])
@@ -332,14 +333,14 @@ describe('a watch', () => {
   test('that is stopped while the server stands still ends at once', async () => {
     const watching = startWatching(await ensureBucket(nc, name(), spec))
     await current(watching)
-    process.kill(server.pid, 'SIGSTOP')
+    standStill(server.pid)
     try {
       await staleAfter(watching, performance.now())
       const since = performance.now()
       await watching[Symbol.asyncDispose]()
       expect(performance.now() - since).toBeLessThan(200)
     } finally {
-      process.kill(server.pid, 'SIGCONT')
+      goOn(server.pid)
     }
   })
 

@@ -13,6 +13,7 @@ import {check, contextIn, runCheck} from '../../support/checks.js'
 import {plainSpec} from '../../support/host.js'
 import {startNatsServer, startOperatorCluster, startOperatorServer, type TestServer} from '../../support/nats-server.js'
 import {startOldServer} from '../../support/old-server.js'
+import {goOn, standStill} from '../../support/stand-still.js'
 import {tempFolder} from '../../support/temp.js'
 import {changeAccount} from '../../support/users.js'
 
@@ -170,7 +171,7 @@ describe('servers that are slow, silent or old', () => {
       state: 'ok',
       detail: expect.stringContaining('3 servers answer') as unknown,
     })
-    process.kill(third!.pid, 'SIGSTOP')
+    standStill(third!.pid)
     try {
       // It may have been the one that leads JetStream, so nothing is said about the whole.
       const {answer} = await check(env, '--for', 'routes', '--read-only')
@@ -179,7 +180,7 @@ describe('servers that are slow, silent or old', () => {
         detail: expect.stringContaining('S2 is known to the others and silent') as unknown,
       })
     } finally {
-      process.kill(third!.pid, 'SIGCONT')
+      goOn(third!.pid)
     }
   }, 60_000)
 
@@ -187,7 +188,7 @@ describe('servers that are slow, silent or old', () => {
     await using server = await startNatsServer()
     const spec = {...plainSpec(server.url, 'default'), timeoutMs: 400}
     const nc = await openConnection(spec)
-    process.kill(server.pid, 'SIGSTOP')
+    standStill(server.pid)
     const started = performance.now()
     try {
       const options = {clock: systemClock, deadline: started + spec.timeoutMs}
@@ -197,7 +198,7 @@ describe('servers that are slow, silent or old', () => {
       })
       expect(performance.now() - started).toBeLessThan(900)
     } finally {
-      process.kill(server.pid, 'SIGCONT')
+      goOn(server.pid)
       await nc.close()
     }
   })

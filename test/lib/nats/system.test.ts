@@ -4,6 +4,7 @@ import {expect, test} from 'vitest'
 
 import {SystemClient} from '../../../src/lib/nats/system.js'
 import {startOperatorServer, until} from '../../support/nats-server.js'
+import {goOn, standStill} from '../../support/stand-still.js'
 
 test('a server that is too slow is not taken for a user of another account', async () => {
   await using server = await startOperatorServer()
@@ -14,7 +15,7 @@ test('a server that is too slow is not taken for a user of another account', asy
     message: 'The system credentials are not of the system account: no server answers a ping.',
   })
   await using system = await SystemClient.open(spec)
-  process.kill(server.pid, 'SIGSTOP')
+  standStill(server.pid)
   try {
     const answers = (): Promise<boolean> =>
       Promise.race([system.connection.flush().then(() => true), sleep(100).then(() => false)])
@@ -25,6 +26,6 @@ test('a server that is too slow is not taken for a user of another account', asy
         "The server says nothing any more: no answer on '$SYS.REQ.SERVER.PING' within 300 ms, and none to a ping.",
     })
   } finally {
-    process.kill(server.pid, 'SIGCONT')
+    goOn(server.pid)
   }
 })

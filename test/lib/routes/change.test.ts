@@ -11,6 +11,7 @@ import {legAddress, routeKey, sourceOf} from '../../../src/lib/routing/source.js
 import {parseSplit} from '../../../src/lib/routing/weights.js'
 import {startOperatorServer, type OperatorServer} from '../../support/nats-server.js'
 import {measure, openRoutes, serveVersion, testActor, type TestRoutes} from '../../support/routes.js'
+import {goOn, standStill} from '../../support/stand-still.js'
 
 let server: OperatorServer
 beforeAll(async () => {
@@ -306,7 +307,7 @@ describe('a change that died', () => {
       let stopped = (): void => undefined
       peer.system.connection.subscribe('$SYS.REQ.CLAIMS.UPDATE', {
         callback: () => {
-          process.kill(own.pid, 'SIGSTOP')
+          standStill(own.pid)
           stopped()
         },
       })
@@ -318,11 +319,11 @@ describe('a change that died', () => {
         failure = await opened.routes.split(asked, {entity: ref, versions}).catch((error: unknown) => error)
         if (failure instanceof Error) break
         await frozen
-        process.kill(own.pid, 'SIGCONT')
+        goOn(own.pid)
       }
       // Or live and unrecorded, where it stopped a moment later.
       expect(['timeout', 'partial']).toContain((failure as LatticeError).kind)
-      process.kill(own.pid, 'SIGCONT')
+      goOn(own.pid)
     }
     await using opened = await openRoutes(own.spec(lattice))
     // The dead command's lease runs out in seconds; that it is taken over then is tested with the lease.
@@ -330,7 +331,8 @@ describe('a change that died', () => {
     await Bucket.at(opened.connection, 'LATTICEACCOUNT', {}).put('mappings', Buffer.from(JSON.stringify(lease)))
     for (const version of versions) serveVersion(opened.connection, {lattice, entity, version})
     await opened.connection.flush()
-    expect((await opened.routes.show(ref)).state).toBe('interrupted')
+    // What was sent to it before it was given up is done when the server goes on.
+    expect(['interrupted', 'current']).toContain((await opened.routes.show(ref)).state)
     expect((await opened.routes.split(thirtySeventy, {entity: ref, versions})).legs[0]?.weight).toBe(30)
     expect((await opened.routes.show(ref)).state).toBe('current')
   }, 40_000)
