@@ -11,6 +11,8 @@ import {until} from '../../support/until.js'
 
 let world: Topology
 const open: Lattice[] = []
+/** A test that is tried again gets a lattice of its own. */
+let tries = 0
 
 beforeAll(async () => {
   const operator = createTestOperator()
@@ -48,7 +50,9 @@ async function arrives(cache: LatticeCache, key: string, value: unknown): Promis
 
 describe('buckets of a leaf node that follow those of its hub', () => {
   test('have its records, send writes there, and are read while the hub is away', async () => {
-    const [hub, leaf] = [await cacheAt('hub', 'shop'), await cacheAt('leaf', 'shop')]
+    if (world.server('hub').pid === -1) await world.server('hub').restart()
+    const lattice = `shop${++tries}`
+    const [hub, leaf] = [await cacheAt('hub', lattice), await cacheAt('leaf', lattice)]
     await initBuckets(hub, {history: 10})
     await hub.put('key', 'owner', bytes('"hub"'))
     const made = await initBuckets(leaf, {mirrorOf: 'hub', dryRun: true})
@@ -63,7 +67,7 @@ describe('buckets of a leaf node that follow those of its hub', () => {
     expect((await hub.get('key', 'owner')).revision).toBe(put.revision)
     await arrives(leaf, 'owner', 'leaf')
     expect((await leaf.list('key')).map(({value}) => value)).toEqual(['leaf'])
-    expect(await leaf.bucket('LATTICEDATA_shop').history('owner')).toHaveLength(2)
+    expect(await leaf.bucket(`LATTICEDATA_${lattice}`).history('owner')).toHaveLength(2)
     await world.server('hub').stop()
     expect(await leaf.get('key', 'owner')).toMatchObject({value: 'leaf'})
     await expect(leaf.put('key', 'owner', bytes('"alone"'))).rejects.toMatchObject({kind: 'connection'})
@@ -77,11 +81,12 @@ describe('buckets of a leaf node that follow those of its hub', () => {
         ),
       10_000,
     )
-    await arrives(await cacheAt('hub', 'shop'), 'owner', 'again')
+    await arrives(await cacheAt('hub', lattice), 'owner', 'again')
   }, 60_000)
 
   test('are refused where the hub has none, or where there are own ones', async () => {
-    const [hub, leaf] = [await cacheAt('hub', 'other'), await cacheAt('leaf', 'other')]
+    const lattice = `other${++tries}`
+    const [hub, leaf] = [await cacheAt('hub', lattice), await cacheAt('leaf', lattice)]
     await expect(initBuckets(leaf, {mirrorOf: 'hub'})).rejects.toMatchObject({
       kind: 'notFound',
       suggestions: [expect.stringContaining('lattice cache init --js-domain hub')],

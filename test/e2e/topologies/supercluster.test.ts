@@ -13,6 +13,9 @@ const httpRequest = JSON.stringify({method: 'GET', path: '/', queryString: '', h
 
 let world: Topology
 let host: TestHost
+/** A test that is tried again must not meet the routes of its first try. */
+let tries = 0
+let started = false
 
 beforeAll(async () => {
   world = await startTopology(await superclusterOf(['east', 'west'], 1))
@@ -35,11 +38,15 @@ test('records of the other cluster are read and written as if they were here', a
 
 test('hosts and actors of the other cluster are used, and a route is live in both', async () => {
   const {ok} = world.cli
-  await ok('start', echoModule('1.0.0'), '--context', 'west-0')
-  await ok('start', echoModule('2.0.0'), '--dark', '--context', 'west-0')
+  if (!started) {
+    await ok('start', echoModule('1.0.0'), '--context', 'west-0')
+    await ok('start', echoModule('2.0.0'), '--dark', '--context', 'west-0')
+    started = true
+  }
   const lists = await Promise.all(names.map((name) => ok<{hosts: {id: string}[]}>('host', 'ls', '--context', name)))
   expect(lists.map(({hosts}) => hosts.map(({id}) => id))).toEqual([[host.id], [host.id]])
 
+  if (tries++ > 0) await ok('route', 'ab', '100/0', '--context', 'east-0')
   const route = await ok<{servers: {applied: number; stored: number}}>('route', 'ab', '0/100', '--context', 'east-0')
   expect(route).toMatchObject({servers: {applied: 2, stored: 0, total: 2, names}})
   const call = ['call', 'echo', 'HttpServer.HandleRequest', httpRequest]
@@ -47,8 +54,9 @@ test('hosts and actors of the other cluster are used, and a route is live in bot
   for (const {result} of answers) expect(JSON.stringify(result)).toContain('2.0.0')
 })
 
-// Last: the cluster does not come back.
+// Last: the cluster does not come back, unless this is tried again.
 test('when a whole cluster dies under a command, the other one ends it, and a change names what is missing', async () => {
+  if (world.server('west-0').pid === -1) await world.server('west-0').restart()
   await leadAll(world.server('east-0').spec(), 'east-0', [])
   await using wire = await openWire(world.server('west-0').port)
   await using ways = new AsyncDisposableStack()
@@ -64,7 +72,9 @@ test('when a whole cluster dies under a command, the other one ends it, and a ch
   expect(wire.broken).toBe(true)
   expect(ended.json()).toMatchObject({hosts: [{id: host.id}]})
 
-  const change = await world.cli.run('route', 'ab', '50/50', '--json', '--context', 'east-0', '--timeout', '2s')
+  const weight = 50 + ++tries
+  const weights = `${weight}/${100 - weight}`
+  const change = await world.cli.run('route', 'ab', weights, '--json', '--context', 'east-0', '--timeout', '2s')
   const {message} = (change.json() as Failure).error
   expect(message).toContain('west-0 (it does not answer)')
   expect(change.exitCode).toBe(8)

@@ -1,5 +1,5 @@
 import {connect} from '@nats-io/transport-node'
-import {afterAll, beforeAll, expect, test} from 'vitest'
+import {afterEach, beforeEach, expect, test} from 'vitest'
 
 import CacheDel from '../../../src/commands/cache/del.js'
 import CacheGet from '../../../src/commands/cache/get.js'
@@ -40,11 +40,12 @@ const scope = {lattice, configs: true, apiPrefix: '$JS.API', writePrefix: '', in
 let server: OperatorServer
 let host: TestHost | undefined
 
-beforeAll(async () => {
+beforeEach(async () => {
+  host = undefined
   server = await startOperatorServer()
 })
 
-afterAll(async () => {
+afterEach(async () => {
   await host?.[Symbol.asyncDispose]()
   await server[Symbol.asyncDispose]()
 })

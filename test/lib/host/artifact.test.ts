@@ -3,7 +3,7 @@ import {mkdir, readFile, symlink, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {pathToFileURL} from 'node:url'
 
-import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 
 import {LatticeError} from '../../../src/lib/errors.js'
 import {readArtifact, type ArtifactPolicy} from '../../../src/lib/host/artifact.js'
@@ -17,12 +17,12 @@ let allowed: string
 let outside: string
 const issuer = createKey('A')
 const secret = 'the secret of this machine'
-beforeAll(async () => {
+beforeEach(async () => {
   folder = await tempFolder()
   ;[allowed, outside] = [join(folder.path, 'allowed'), join(folder.path, 'outside')]
   await Promise.all([mkdir(allowed), mkdir(outside)])
 })
-afterAll(async () => {
+afterEach(async () => {
   await folder[Symbol.asyncDispose]()
 })
 

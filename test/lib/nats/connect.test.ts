@@ -45,7 +45,8 @@ describe('a connection that cannot be had says why', () => {
     const urls = Array.from({length: 40}, () => silent.url)
     const failed = await failureOf(specFor(urls, short))
     expect(failed.reason).toBe('no-answer')
-    expect(failed.tookMs).toBeLessThan(1000)
+    // One after the other they would take twenty seconds.
+    expect(failed.tookMs).toBeLessThan(4000)
   })
 
   test('a server that greets and never answers ends within it too', async () => {
