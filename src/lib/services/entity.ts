@@ -2,7 +2,7 @@ import type {ListedEndpoint} from '../entity/entity.js'
 import {UnsafeError, UsageError} from '../errors.js'
 import {subjectsOverlap} from '../routing/subject.js'
 import {collapseEndpoints} from './collapse.js'
-import {asAddress, isIncumbent, sourceFault} from './mapping.js'
+import {asAddress, covers, isIncumbent, sourceFault} from './mapping.js'
 import {
   implicitSplits,
   type GivenSources,
@@ -15,6 +15,10 @@ import {
 export interface EntityOptions {
   /** All services that answer; a wildcard source must not catch what they use. */
   readonly all: readonly {readonly name: string; readonly service: Pick<Service, 'endpoints'>}[]
+  /** Subjects that somebody in the account listens on: a wildcard source must not take their messages away. */
+  readonly heard?: readonly string[]
+  /** Sources of the route that is recorded. */
+  readonly recorded?: readonly string[]
   readonly inboxPrefix?: string
 }
 
@@ -68,6 +72,15 @@ function withoutSource({name, source, faults}: ServiceEndpoint): string[] {
   ]
 }
 
+/** The service with its endpoints in the form that its recorded route has: one wildcard, or a source each. */
+export function alignService(entity: ServiceEntity, options: EntityOptions): ServiceEntity {
+  const listed = listEndpoints(entity.service.endpoints, undefined)
+  return {
+    ...entity,
+    endpoints: collapseEndpoints(listed, {...options, others: othersOf(entity.name, listed, options.all)}),
+  }
+}
+
 /** What of a service a split over some of its versions changes; throws when it cannot be split so. */
 export interface RoutableService {
   readonly entity: ServiceEntity
@@ -97,12 +110,10 @@ export function requireRoutable(
   }
   const listed = listEndpoints(endpoints, versions)
   if (listed.length === 0) throw new NoSourceError(entity.name, endpoints)
+  const routed = collapseEndpoints(listed, {...options, others: othersOf(entity.name, listed, options.all)})
   return {
-    entity: {
-      ...entity,
-      endpoints: collapseEndpoints(listed, {...options, others: othersOf(entity.name, listed, options.all)}),
-    },
-    warnings: endpoints.flatMap((endpoint) => leftOut(endpoint, versions)),
+    entity: {...entity, endpoints: routed},
+    warnings: endpoints.flatMap((endpoint) => leftOut(endpoint, versions, routed)),
   }
 }
 
@@ -204,11 +215,12 @@ function listEndpoints(endpoints: readonly ServiceEndpoint[], wanted: readonly s
 function othersOf(name: string, listed: readonly ListedEndpoint[], all: EntityOptions['all']): string[] {
   const sources = new Set(listed.map(({source}) => source))
   return all.flatMap(({name: other, service}) =>
-    service.endpoints.flatMap(({source, versions}) =>
-      other === name && source !== undefined && sources.has(source)
-        ? []
-        : [...(source === undefined ? [] : [source]), ...versions.map(({subject}) => subject)],
-    ),
+    service.endpoints.flatMap(({source, versions}) => {
+      const subjects = versions.map(({subject}) => subject)
+      if (other !== name) return [...(source === undefined ? [] : [source]), ...subjects]
+      // Nobody loses anything where none listens on the source of its own endpoints.
+      return source !== undefined && sources.has(source) ? [] : subjects
+    }),
   )
 }
 
@@ -222,10 +234,20 @@ function isBehind(endpoints: readonly ServiceEndpoint[], name: string, subject: 
   )
 }
 
-function leftOut({name, source, versions}: ServiceEndpoint, wanted: readonly string[]): string[] {
+function leftOut(
+  {name, source, versions}: ServiceEndpoint,
+  wanted: readonly string[],
+  routed: readonly ListedEndpoint[],
+): string[] {
   const having = versions.filter(({version}) => wanted.includes(version))
   if (having.length === 0) return []
   if (source === undefined) return [`Endpoint '${name}' names no source and stays as it is.`]
   const missing = wanted.find((version) => !having.some((each) => each.version === version))
-  return missing === undefined ? [] : [`Endpoint '${name}' stays as it is: version ${missing} does not have it.`]
+  if (missing === undefined) return []
+  const along = routed.find((each) => covers(each.source, source))
+  return [
+    along === undefined
+      ? `Endpoint '${name}' stays as it is: version ${missing} does not have it.`
+      : `Endpoint '${name}' is routed along by '${along.source}': the share of version ${missing}, which does not have it, fails.`,
+  ]
 }

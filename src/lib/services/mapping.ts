@@ -20,6 +20,17 @@ export function patternOf(destination: string): string {
     .join('.')
 }
 
+/** True when every subject that `inner` matches is matched by `outer` too. */
+export function covers(outer: string, inner: string): boolean {
+  const [wide, narrow] = [outer.split('.'), inner.split('.')]
+  for (let index = 0; ; index++) {
+    const [mine, other] = [wide[index], narrow[index]]
+    if (mine === '>') return other !== undefined
+    if (mine === undefined || other === undefined) return mine === other
+    if (other === '>' || (mine !== '*' && mine !== other)) return false
+  }
+}
+
 /** True when an address is the source itself, in either way to write it. */
 export function isIncumbent(source: string, address: string): boolean {
   return address === source || address === asDestination(source)

@@ -29,6 +29,17 @@ describe('endpoints become one wildcard source', () => {
     expect(collapseEndpoints(list)).toEqual([endpoint('orders.*', {'1.0.0': 'orders.*', '2.0.0': 'v2.$1.orders'})])
   })
 
+  test('where a version has some of them only', () => {
+    const [get, put] = orders('get', 'put') as [ListedEndpoint, ListedEndpoint]
+    const list = [get, endpoint('orders.put', {'2.0.0': 'orders.v2.put', '3.0.0': 'orders.v3.put'})]
+    expect(collapseEndpoints(list)[0]!.addresses).toEqual({
+      '1.0.0': 'orders.v1.$1',
+      '2.0.0': 'orders.v2.$1',
+      '3.0.0': 'orders.v3.$1',
+    })
+    expect(collapseEndpoints([put, endpoint('orders.v1', {'1.0.0': 'v1.v1', '2.0.0': 'orders.v2.v1'})])).toHaveLength(2)
+  })
+
   test('whose queue group is not told where they have different ones', () => {
     const [get, put] = orders('get', 'put') as [ListedEndpoint, ListedEndpoint]
     expect(collapseEndpoints([get, {...put, queue: 'other'}])[0]!.queue).toBeUndefined()
@@ -40,8 +51,6 @@ describe('endpoints stay as they are', () => {
   test.each<[string, readonly ListedEndpoint[], readonly string[]]>([
     ['when there is none', [], []],
     ['when there is one', [get], []],
-    ['when a version lacks one', [get, endpoint('orders.put', {'2.0.0': 'orders.v2.put'})], []],
-    ['when the versions differ', [get, endpoint('orders.put', {'1.0.0': 'orders.v1.put', '3': 'orders.v3.put'})], []],
     ['when the first token differs', [endpoint('get', {'1': 'v1.get'}), endpoint('put', {'1': 'v1.put'})], []],
     ['when two tokens differ', [endpoint('o.a.x', {'1': 'v.a.x'}), endpoint('o.b.y', {'1': 'v.b.y'})], []],
     ['when their length differs', [endpoint('o.a', {'1': 'v.a'}), endpoint('o.b.c', {'1': 'v.b.c'})], []],
@@ -54,6 +63,16 @@ describe('endpoints stay as they are', () => {
     ['when another wildcard is there', [get, put], ['*.health']],
   ])('%s', (_name, list, others) => {
     expect(collapseEndpoints(list, {others})).toEqual(list)
+  })
+
+  test('when somebody else listens there, but not for those who listen to more', () => {
+    expect(collapseEndpoints([get, put], {heard: ['orders.created']})).toHaveLength(2)
+    expect(collapseEndpoints([get, put], {heard: ['>', 'orders.>', '*.created', 'orders.get', 'x.y']})).toHaveLength(1)
+  })
+
+  test('when the route that is there has a source each, and the other way round', () => {
+    expect(collapseEndpoints([get, put], {recorded: ['orders.get', 'orders.put']})).toEqual([get, put])
+    expect(collapseEndpoints([get, put], {recorded: ['orders.*'], heard: ['orders.created']})).toHaveLength(1)
   })
 
   test('when it would catch the inboxes of this user', () => {

@@ -2,7 +2,7 @@ import {describe, expect, test} from 'vitest'
 
 import {parseVersion} from '../../../src/lib/entity/version.js'
 import {LatticeError} from '../../../src/lib/errors.js'
-import {parseGivenSources, requireRoutable, serviceEntities} from '../../../src/lib/services/entity.js'
+import {alignService, parseGivenSources, requireRoutable, serviceEntities} from '../../../src/lib/services/entity.js'
 import type {InstanceEndpoint, ServiceInstance} from '../../../src/lib/services/info.js'
 import {groupServices, implicitSplits} from '../../../src/lib/services/service.js'
 
@@ -173,10 +173,34 @@ describe('a split over versions of different endpoints', () => {
   const instances = [instance('1.0.0', own(1, 'get', 'put')), instance('2.0.0', own(2, 'del', 'get', 'put'))]
   const all = serviceEntities(groupServices(instances))
 
-  test('leaves those alone that some version lacks, also by no wildcard', () => {
+  test('says which calls fail because a wildcard routes them along', () => {
     const {entity: routed, warnings} = requireRoutable(all[0]!, ['1.0.0', '2.0.0'], {all})
+    expect(routed.endpoints!.map(({source}) => source)).toEqual(['orders.*'])
+    expect(warnings).toEqual([
+      "Endpoint 'del' is routed along by 'orders.*': the share of version 1.0.0, which does not have it, fails.",
+    ])
+  })
+
+  test('leaves those alone that some version lacks where each has a source', () => {
+    const options = {all, heard: ['orders.created']}
+    const {entity: routed, warnings} = requireRoutable(all[0]!, ['1.0.0', '2.0.0'], options)
     expect(routed.endpoints!.map(({source}) => source)).toEqual(['orders.get', 'orders.put'])
     expect(warnings).toEqual(["Endpoint 'del' stays as it is: version 1.0.0 does not have it."])
+  })
+
+  test('keeps its wildcard from endpoints that are called where they listen', () => {
+    const health = instance('2.0.0', [...own(2, 'get', 'put'), at('orders.health', undefined, 'health')])
+    const services = serviceEntities(groupServices([instance('1.0.0', own(1, 'get', 'put')), health]))
+    const {entity: routed, warnings} = requireRoutable(services[0]!, ['2.0.0'], {all: services})
+    expect(routed.endpoints!.map(({source}) => source)).toEqual(['orders.get', 'orders.put'])
+    expect(warnings).toEqual(["Endpoint 'health' names no source and stays as it is."])
+  })
+
+  test('keeps the form of the route that is recorded', () => {
+    const recorded = ['orders.del', 'orders.get', 'orders.put']
+    expect(alignService(all[0]!, {all, recorded}).endpoints).toHaveLength(3)
+    expect(alignService(all[0]!, {all}).endpoints).toHaveLength(1)
+    expect(requireRoutable(all[0]!, ['2.0.0'], {all, recorded}).entity.endpoints).toHaveLength(3)
   })
 
   test('has all of them in one wildcard where one version gets everything', () => {
