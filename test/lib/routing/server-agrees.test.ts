@@ -105,7 +105,7 @@ function lineOf(account: string | undefined, where: string | undefined): number 
 async function linesRefused(file: string): Promise<Set<number>> {
   const output = await promisify(execFile)(binary!.path, ['-c', file, '-t'], {maxBuffer: 2 ** 26}).then(
     ({stderr}) => stderr,
-    ({stderr}: {stderr: string}) => stderr,
+    (error: unknown) => (error as {stderr: string}).stderr,
   )
   return new Set([...output.matchAll(/server\.conf:(\d+):\d+:/g)].map(([, line]) => Number(line)))
 }
