@@ -124,14 +124,19 @@ function lookUp(name: string, context: Context, at: Origin): ConfigNode {
   return value
 }
 
-/** What fails in it is not quoted: it may be a secret. */
 function readEnvironment(text: string, context: Context, at: Origin): ConfigNode | undefined {
   const source = sourceOf(at.source.file, `pk=${text}`)
+  const file = {source, root: parseEnvironment(source, at), includes: new Map()}
+  // Places in it are of no file, so what is in it stands where the variable does.
+  const {settings} = resolveMap(file.root, {...context, scopes: [], file})
+  const value = settings.findLast(({key}) => key === 'pk')?.value
+  return value === undefined ? undefined : {...value, ...at}
+}
+
+/** What fails in it is not quoted: it may be a secret. */
+function parseEnvironment(source: Source, at: Origin): WrittenMap {
   try {
-    const root = parseConfigText(source)
-    const {settings} = resolveMap(root, {...context, scopes: [], file: {source, root, includes: new Map()}})
-    const value = settings.findLast(({key}) => key === 'pk')?.value
-    return value === undefined ? undefined : {...value, ...at}
+    return parseConfigText(source)
   } catch (error) {
     if (!(error instanceof ConfigTextError)) throw error
     throw failureAt(at.source, at.start, 'the value of a variable cannot be read')

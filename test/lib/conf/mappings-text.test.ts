@@ -37,7 +37,7 @@ test('what is written is read again as it was, whatever the subjects', () => {
         if (!(error instanceof UnwritableSubjectError)) throw error
       }
     }),
-    {numRuns: 1000},
+    {numRuns: 300},
   )
 })
 
@@ -154,7 +154,7 @@ test('any text is read or refused with a sentence', () => {
         expect(error).toBeInstanceOf(LatticeError)
       }
     }),
-    {numRuns: 2000},
+    {numRuns: 200},
   )
   const deep = '['.repeat(100_000)
   expect(() => parseMappings(`mappings: ${deep}`, 'm.conf')).toThrow('more than 200 deep')
