@@ -6,7 +6,7 @@ import {echoModule, startStory, type Story} from '../support/story.js'
 import {until} from '../support/until.js'
 
 const versions = ['1.0.0', '2.0.0'] as const
-const measured = 600
+const measured = 300
 
 let story: Story
 let load: Load
