@@ -3,7 +3,7 @@ import {z} from 'zod'
 
 import {ServerError} from '../errors.js'
 import {requestMany} from '../nats/request.js'
-import {parseSystemReply, type SystemClient, type SystemReply} from '../nats/system.js'
+import {parseSystemReply, SystemClient, type Monitoring, type SystemReply} from '../nats/system.js'
 import {overlap} from './subjects.js'
 
 /** What one subscription was sent since it began. */
@@ -26,9 +26,9 @@ export interface Snapshot {
   readonly servers: ReadonlyMap<string, ServerCounters>
 }
 
-/** Who can be asked: the system account about every account, and an ordinary user about the own one. */
+/** Who can be asked: the system account, or monitoring ports, about every account, and an ordinary user about the own one. */
 export interface CounterSource {
-  readonly system?: SystemClient | undefined
+  readonly system?: Monitoring | undefined
   readonly connection: NatsConnection
   /** Public key or name of the account. */
   readonly account: string
@@ -92,14 +92,16 @@ const connzSchema = z.object({
 
 /** The test of SUBSZ takes a literal subject only. */
 async function askSubscriptions(
-  system: SystemClient,
+  system: Monitoring,
   {account, patterns}: {readonly account: string; readonly patterns: readonly string[]},
 ): Promise<ServerReading[]> {
   const literal = patterns.every((pattern) => !/(?:^|\.)[*>](?:\.|$)/.test(pattern))
   const filters = literal ? patterns.map((test) => ({test})) : [{}]
   const expect = (await system.servers()).length
   const ask = (body: object): Promise<SystemReply[]> =>
-    gather(system.connection, {subject: '$SYS.REQ.SERVER.PING.SUBSZ', body, expect})
+    system instanceof SystemClient
+      ? gather(system.connection, {subject: '$SYS.REQ.SERVER.PING.SUBSZ', body, expect})
+      : system.ask('SUBSZ', body)
   const readings = await Promise.all(
     filters.map((filter) => askWhole(ask, {account, subscriptions: true, ...filter}, readSubsz)),
   )

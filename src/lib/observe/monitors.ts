@@ -2,20 +2,10 @@ import {z} from 'zod'
 
 import {ConnectionError, ServerError, UsageError} from '../errors.js'
 import {decodePercent} from '../nats/addresses.js'
-import type {ServerIdentity, SystemClient, SystemReply} from '../nats/system.js'
-
-/** Asks every server one of its monitoring endpoints: the system account's connection can, and monitoring addresses. */
-export type ServerAsker = Pick<SystemClient, 'ask' | 'servers'>
+import type {Monitoring, ServerIdentity, SystemReply} from '../nats/system.js'
 
 export interface MonitorOptions {
   readonly timeoutMs: number
-}
-
-/** Servers that are asked at their monitoring addresses, where no system user is at hand. They tell, and take no orders. */
-export interface Monitors extends ServerAsker {
-  /** One reply a server that answers; the fields of the body are those that the system account's endpoint takes. */
-  ask: (endpoint: string, body?: unknown) => Promise<SystemReply[]>
-  servers: () => Promise<ServerIdentity[]>
 }
 
 /** No honest answer is longer. */
@@ -53,8 +43,11 @@ export function parseMonitorUrl(text: string): URL {
   return url
 }
 
-/** Asks every address who it is; throws a ConnectionError that names one that does not answer. */
-export async function openMonitors(urls: readonly URL[], options: MonitorOptions): Promise<Monitors> {
+/**
+ * Servers that are asked at their monitoring addresses, where no system user is at hand; they tell, and take no orders.
+ * Throws a ConnectionError that names an address where none answers.
+ */
+export async function openMonitors(urls: readonly URL[], options: MonitorOptions): Promise<Monitoring> {
   const found = await Promise.all(
     urls.map(async (url) => {
       const {value, text} = await get(url, 'varz', {}, options)
@@ -65,6 +58,7 @@ export async function openMonitors(urls: readonly URL[], options: MonitorOptions
   )
   const monitors = [...new Map(found.map((one) => [one.server.id, one])).values()]
   return {
+    timeoutMs: options.timeoutMs,
     servers: () => Promise.resolve(monitors.map(({server}) => server).sort((a, b) => (a.name < b.name ? -1 : 1))),
     ask: async (endpoint, body) => {
       const replies = await Promise.all(monitors.map((monitor) => askOne(monitor, {endpoint, body}, options)))

@@ -21,3 +21,15 @@ export function covers(outer: string, inner: string): boolean {
 
 /** True when some subject matches both. */
 export const overlap = subjectsOverlap
+
+/** What stands for wildcards in the subject of a probe. */
+const anyToken = 'lattice-probe'
+
+/** A subject that a source matches, and what a destination makes of it. */
+export function probeSubject(pattern: string): string {
+  const isWild = (token: string): boolean => /^(\*|>|\$\d+|\{\{\s*wildcard\(\d+\)\s*\}\})$/i.test(token)
+  return pattern
+    .split('.')
+    .map((token) => (isWild(token) ? anyToken : token))
+    .join('.')
+}

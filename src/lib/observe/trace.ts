@@ -1,6 +1,6 @@
 import {createInbox, headers, type Msg, type NatsConnection, type Subscription} from '@nats-io/transport-node'
 
-import {ConnectionError, TimeoutError, UsageError} from '../errors.js'
+import {ConnectionError, InterruptedError, TimeoutError, UsageError} from '../errors.js'
 import {inboxPrefix} from '../nats/request.js'
 import {isTooOld} from '../nats/server-version.js'
 import {isLiteralSubject} from '../routing/subject.js'
@@ -88,7 +88,10 @@ function gatherHops(
       if (error === undefined) resolve([...traces.values()].flat())
       else reject(error)
     }
-    const abort = (): void => end(signal?.reason as Error)
+    const abort = (): void => {
+      const reason: unknown = signal?.reason
+      end(reason instanceof Error ? reason : new InterruptedError('Tracing was interrupted.'))
+    }
     const receive = (error: Error | null, message: Msg): void => {
       if (error !== null) return end(new TraceForbiddenError(subject, prefix))
       const hop = readTraceHop(message.string())

@@ -7,7 +7,7 @@ import {openConnection} from '../nats/connect.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {predictTable} from '../routing/effective.js'
 import {falseAlarm, judgeProbes, missedDifference, noticedPoints, planProbes} from './probe-plan.js'
-import {covers, patternOf} from './subjects.js'
+import {covers, patternOf, probeSubject} from './subjects.js'
 import {traceSubject, TraceForbiddenError} from './trace.js'
 import type {TracedSubject} from './traced.js'
 
@@ -117,7 +117,7 @@ async function lookAt(
 ): Promise<string[]> {
   const expected = expectedOf(change, connection.info?.cluster)
   const plan = planProbes(expected.map(({share}) => share))
-  const traced = await traceSubject(connection, filled(change.source), {probes: plan.probes, timeoutMs, signal})
+  const traced = await traceSubject(connection, probeSubject(change.source), {probes: plan.probes, timeoutMs, signal})
   if (traced.answered < plan.probes) {
     return [`Only ${traced.answered} of ${plan.probes} probes of '${change.source}' were answered.`]
   }
@@ -145,22 +145,9 @@ function expectedOf({source, destinations}: SourceChange, cluster: string | unde
       : (predictTable({[source]: destinations}).get(source) ?? [])
   const own = all.filter((one) => 'cluster' in one && one.cluster === cluster)
   const used = cluster !== undefined && own.length > 0 ? own : all.filter((one) => !('cluster' in one))
-  const shares = used.map(({subject, weight}) => ({pattern: filled(subject), share: weight}))
+  const shares = used.map(({subject, weight}) => ({pattern: probeSubject(subject), share: weight}))
   const rest = 100 - shares.reduce((sum, {share}) => sum + share, 0)
   return [...shares, {pattern: '', share: rest}].filter(({share}) => share > 0)
-}
-
-/** What stands for wildcards in the subject of a probe. */
-const anyToken = 'lattice-probe'
-
-/** A subject that the source matches, or what a destination makes of it. */
-function filled(subject: string): string {
-  return subject
-    .split('.')
-    .map((token) =>
-      token === '*' || token === '>' || /^(\$\d+|\{\{\s*wildcard\(\d+\)\s*\}\})$/i.test(token) ? anyToken : token,
-    )
-    .join('.')
 }
 
 /** Other functions of a destination make any token. */

@@ -9,12 +9,15 @@ import type {SplitHints} from './infer.js'
 import type {LintAccountOptions, LintedAccount} from './lint-account.js'
 import type {RenderedRoutes, RenderOptions} from './render.js'
 import type {RouteChange} from './result.js'
+import type {ObserveRouteOptions} from './observed.js'
 import {openReader, openSession, type RouteDeps} from './session.js'
 import {cutOver, splitTraffic} from './split.js'
 import {RouteStore} from './store.js'
-import type {WrittenSubjects} from './target.js'
+import type {Target, WrittenSubjects} from './target.js'
+import type {TracedRoute, TraceRouteOptions} from './trace.js'
 import {clearRoute, undoRoute, type UndoOptions} from './undo.js'
 import {routeView, type RouteView} from './view.js'
+import type {RouteTick, WatchOptions} from './watch.js'
 
 /** The routes of one lattice: how the traffic of its entities is split over their versions. */
 export class Routes {
@@ -64,15 +67,35 @@ export class Routes {
       .sort((a, b) => (a.entity < b.entity ? -1 : 1))
   }
 
-  /** The route of one entity; without a reference, the only one there is. */
-  async show(ref: EntityRef | undefined, written: WrittenSubjects = {}): Promise<RouteView> {
+  /** The route of one entity; without a reference, the only one there is. With a window, what its versions get in it. */
+  async show(
+    ref: EntityRef | undefined,
+    {observe, ...written}: WrittenSubjects & {readonly observe?: ObserveRouteOptions | undefined} = {},
+  ): Promise<RouteView> {
     const target = {...written, ref}
     const {store, view} = await openReader(this.#deps)
     const known = await knownRoutes(this.#deps, store, target)
     const entity = requireRouted(target, known, 'show')
     // A list may come from a server that has just started and lags behind.
     const stored = await store.get(routeKey(entity))
-    return routeView(known.lattice, entity, {stored, view})
+    const shown = routeView(known.lattice, entity, {stored, view})
+    if (observe === undefined) return shown
+    const {observeRoute} = await import('./observed.js')
+    return {...shown, ...(await observeRoute(this.#deps, {entity, view: shown}, observe))}
+  }
+
+  /** Reports the route of one entity again and again; without a reference, of the only one there is. */
+  async watch(target: Target, options: WatchOptions): Promise<RouteTick | undefined> {
+    const {watchRoute} = await import('./watch.js')
+    return watchRoute(this.#deps, target, options)
+  }
+
+  /** Where messages would go now, by messages that nobody gets: to a subject, or to those of an entity. */
+  async trace(target: Target | string, options: TraceRouteOptions): Promise<TracedRoute> {
+    const {tracePlain, traceRoute} = await import('./trace.js')
+    return typeof target === 'string'
+      ? tracePlain(this.#deps, target, options)
+      : traceRoute(this.#deps, target, options)
   }
 
   /** What is wrong with the mappings of the account as it is now. */

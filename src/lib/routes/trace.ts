@@ -1,0 +1,90 @@
+import type {Entity} from '../entity/entity.js'
+import {entityName} from '../entity/require.js'
+import type {Version} from '../entity/version.js'
+import {probeSubject} from '../observe/subjects.js'
+import {traceSubject} from '../observe/trace.js'
+import type {TracedDestination, TracedSubject} from '../observe/traced.js'
+import {endpointsOf, sinkOf, type Endpoint} from '../routing/endpoint.js'
+import {knownRoutes, requireRouted} from './find.js'
+import type {RouteDeps} from './session.js'
+import {RouteStore} from './store.js'
+import type {Target} from './target.js'
+
+/** Where messages to an entity, or to one subject, would go now. */
+export interface TracedRoute {
+  /** Absent for a plain subject. */
+  readonly entity?: string
+  readonly lattice: string
+  /** One for each subject that callers use. */
+  readonly traces: readonly TracedEndpoint[]
+}
+
+export interface TracedEndpoint extends Omit<TracedSubject, 'destinations'> {
+  readonly destinations: readonly (TracedDestination & {
+    /** The version that listens there. */
+    readonly version?: Version
+    /** The share is dropped on purpose. */
+    readonly sink?: true
+  })[]
+}
+
+export interface TraceRouteOptions {
+  /** Messages traced for each subject. */
+  readonly probes: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Traces one subject, whatever answers there. */
+export async function tracePlain(
+  {connection, spec}: Pick<RouteDeps, 'connection' | 'spec'>,
+  subject: string,
+  options: TraceRouteOptions,
+): Promise<TracedRoute> {
+  const trace = await traceSubject(connection, subject, {...options, timeoutMs: spec.timeoutMs})
+  return {lattice: spec.lattice, traces: [trace]}
+}
+
+/** Traces every subject that callers of an entity use; without a reference, of the only one with a route. */
+export async function traceRoute(deps: RouteDeps, target: Target, options: TraceRouteOptions): Promise<TracedRoute> {
+  const {connection, spec} = deps
+  const store = await RouteStore.open(connection, spec)
+  const known = await knownRoutes(deps, store, target)
+  const entity = requireRouted(target, known, 'trace')
+  const traces: TracedEndpoint[] = []
+  for (const endpoint of endpointsOf(known.lattice, entity)) {
+    const subject = probeSubject(endpoint.source)
+    const trace = await traceSubject(connection, subject, {...options, timeoutMs: spec.timeoutMs})
+    traces.push(withVersions(trace, endpoint, versionsOf(entity, known.routes)))
+  }
+  return {entity: entityName(entity), lattice: known.lattice, traces}
+}
+
+function versionsOf(
+  entity: Entity,
+  routes: readonly {readonly record: {readonly legs: readonly {readonly version: Version}[]}}[],
+): Version[] {
+  const recorded = routes.flatMap(({record}) => record.legs.map(({version}) => version))
+  const running = entity.instances.flatMap(({version}) => (version === undefined ? [] : [version]))
+  return [...new Set([...running, ...recorded])]
+}
+
+/** Wildcards of an address are filled as those of the source were. */
+function withVersions(trace: TracedSubject, endpoint: Endpoint, versions: readonly Version[]): TracedEndpoint {
+  const places = versions.flatMap((version) => {
+    const address = endpoint.addressOf(version)
+    const sink = address === undefined ? undefined : sinkOf(address)
+    return [
+      ...(address === undefined ? [] : [{subject: probeSubject(address), version}]),
+      ...(sink === undefined ? [] : [{subject: probeSubject(sink), version, sink: true as const}]),
+    ]
+  })
+  return {
+    ...trace,
+    destinations: trace.destinations.map((destination) => {
+      const found = places.find(({subject}) => subject === (destination.mapped ?? destination.subject))
+      if (found === undefined) return destination
+      const {subject: _, ...leg} = found
+      return {...destination, ...leg}
+    }),
+  }
+}
