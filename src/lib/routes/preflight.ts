@@ -12,6 +12,7 @@ import {lintPlan, type Finding} from '../routing/lint.js'
 import {isLiteralSubject, subjectsOverlap} from '../routing/subject.js'
 import type {ChangeOptions, ChangePlan} from './draft.js'
 import type {Session} from './session.js'
+import {judgeSinks} from './sinks.js'
 
 /** One subscription as a server lists it. */
 export interface Subscriber {
@@ -55,7 +56,7 @@ export async function findProblems(session: Session, plan: ChangePlan, all: read
       versions.map((version) => judgeLeg(session, {entity, version, endpoint})),
     ),
   )
-  return [...findings.flat(), ...guards]
+  return [...findings.flat(), ...(await judgeSinks(session, plan)), ...guards]
 }
 
 /** The table as it will be, for what one plan means to another. */

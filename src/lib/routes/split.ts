@@ -1,4 +1,5 @@
 import type {EntityRef} from '../entity/entity.js'
+import {shellWord} from '../entity/require.js'
 import {parseVersion, type Version} from '../entity/version.js'
 import type {AskedSplit} from '../routing/weights.js'
 import {changeRoute} from './change.js'
@@ -6,21 +7,31 @@ import type {ChangeOptions, Strategy} from './draft.js'
 import {knownEntities, readStored} from './find.js'
 import {inferCutover, inferSplit, type Known, type SplitHints, type WantedSplit} from './infer.js'
 import type {RouteChange} from './result.js'
-import {openSession, type RouteDeps, type Session} from './session.js'
+import {changePlace} from './place.js'
+import {presentLegs} from './present.js'
+import {openReady} from './ready.js'
+import type {RouteDeps, Session} from './session.js'
 import {RouteStore, type StoredRoute} from './store.js'
 import {routableEntity} from './target.js'
+
+/** Where a split is for. */
+export interface PlaceOption {
+  /** Callers at servers of that cluster; everybody without it. */
+  readonly cluster?: string | undefined
+}
 
 /** Splits an entity's traffic over versions. */
 export function splitTraffic(
   deps: RouteDeps,
   asked: AskedSplit,
-  options: ChangeOptions & SplitHints,
+  options: ChangeOptions & SplitHints & PlaceOption,
 ): Promise<RouteChange> {
   const ref = options.entity ?? (asked.kind === 'legs' ? asked.entity : undefined)
   // Legs that are written out are meant in the order in which they are written.
   const written = ref === undefined && options.addresses?.length ? options.addresses.map(versionOfLeg) : undefined
   const hints = {...options, versions: options.versions ?? (asked.kind === 'weights' ? written : undefined)}
-  const decide = (known: Known): WantedSplit => inferSplit(asked, hints, known)
+  const decide: Decision['decide'] = (known, moment) =>
+    inPlace(inferSplit(asked, hints, known), options.cluster, {known, moment})
   return decideAndChange(deps, {strategy: 'ab', ref, decide}, options)
 }
 
@@ -31,11 +42,34 @@ function versionOfLeg(text: string): Version {
 /** Moves all traffic of an entity to one version. */
 export function cutOver(
   deps: RouteDeps,
-  {to, entity: ref}: {readonly to: Version; readonly entity?: EntityRef | undefined},
+  {to, entity: ref, cluster}: {readonly to: Version; readonly entity?: EntityRef | undefined} & PlaceOption,
   options: ChangeOptions,
 ): Promise<RouteChange> {
-  const decide = (known: Known): WantedSplit => inferCutover(to, ref, known)
+  const decide: Decision['decide'] = (known, moment) =>
+    inPlace(inferCutover(to, ref, known), cluster, {known, moment, but: to})
   return decideAndChange(deps, {strategy: 'bluegreen', ref, decide}, options)
+}
+
+/** A split for one cluster leaves the legs of all others as they are; one for everywhere replaces all. */
+async function inPlace(
+  wanted: WantedSplit,
+  cluster: string | undefined,
+  {known, moment, but}: {readonly known: Known; readonly moment: Moment; readonly but?: Version},
+): Promise<WantedSplit> {
+  if (cluster === undefined) return wanted
+  const stored = await moment.recordOf(wanted.entity)
+  const facts = {stored, known, ...(but === undefined ? {} : {but})}
+  const {explicit} = wanted
+  return {
+    ...wanted,
+    legs: await changePlace(moment.session, wanted.entity, {
+      cluster,
+      present: presentLegs(moment.session, wanted.entity, facts),
+      change: () => wanted.legs,
+      entityFor: (legs) => routableEntity(wanted.entity, legs, facts).entity,
+    }),
+    ...(explicit === undefined ? {} : {explicit: `${explicit} --cluster ${shellWord(cluster)}`}),
+  }
 }
 
 /** How a command finds what it wants among what runs. */
@@ -62,7 +96,7 @@ export async function decideAndChange(
     knownEntities(deps, store, {...options, ref}),
   )
   searching.catch(() => undefined)
-  const session = await openSession(deps, options)
+  const session = await openReady(deps, options)
   const known = await searching
   const recordOf = async (entity: WantedSplit['entity']): Promise<StoredRoute | undefined> =>
     (await readStored(session.store, entity, options)).stored

@@ -140,6 +140,10 @@ export const ruleBook = {
     why: 'A share that is sent to nobody fails at once.',
     fix: 'Start the version first.',
   },
+  'sink-heard': {
+    why: 'A request fails at once only where nobody at all hears it; whoever watches the subject turns that into a timeout.',
+    fix: 'Stop what watches the subject, or allow it where callers may wait.',
+  },
   'other-queue': {
     why: 'Each queue group on a subject gets a copy of each message.',
     fix: 'Let all instances join one queue group.',
