@@ -22,7 +22,8 @@ export interface ConfigServer extends TestServer {
 export interface ConfigServers extends AsyncDisposable {
   readonly servers: readonly ConfigServer[]
   readonly mains: readonly string[]
-  readonly system: SystemClient
+  /** Undefined for servers of another binary, which may be too old to connect to. */
+  readonly system: SystemClient | undefined
   /** A connection of SHOP's user to one server. */
   connect: (index?: number) => Promise<NatsConnection>
 }
@@ -48,7 +49,7 @@ export async function startConfigServers(options: ConfigServersOptions = {}): Pr
   for (const result of results) if (result.status === 'fulfilled') ends.use(result.value)
   for (const result of results) if (result.status === 'rejected') throw result.reason
   const servers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-  const system = ends.use(await openSystem(servers))
+  const system = ends.use(options.binary === undefined ? await openSystem(servers) : undefined)
   const connect = async (index = 0): Promise<NatsConnection> => {
     const connection = await openConnection(specOf(servers[index]!.url, 'app'))
     ends.defer(() => connection.close())

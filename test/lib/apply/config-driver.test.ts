@@ -5,6 +5,7 @@ import {expect, test} from 'vitest'
 
 import {systemClock} from '../../../src/lib/clock.js'
 import {openConfigDriver, type ConfigDriverOptions} from '../../../src/lib/apply/config-driver.js'
+import {readServerVersion} from '../../../src/lib/server/find.js'
 import type {TableChange} from '../../../src/lib/apply/driver.js'
 import {startConfigServers, type ConfigServers} from '../../support/config-servers.js'
 import {freePort} from '../../support/nats-server.js'
@@ -183,3 +184,27 @@ test('files for other machines are written to a folder, and nothing is changed',
   }
   await until(async () => (await applied.verify(1000)).outcomes.every(({outcome}) => outcome === 'applied'), 5000)
 })
+
+const oldServer = await findOldServer()
+
+test.skipIf(oldServer === undefined)(
+  'a server of before 2.10 is reloaded by its pid file and seen through its port (needs one as nats-server of the system or LATTICE_OLD_NATS_SERVER)',
+  async () => {
+    const port = await freePort()
+    await using folder = await tempFolder()
+    const top = (): string => `http: "127.0.0.1:${port}"\npid_file: '${folder.path}/nats.pid'`
+    await using all = await startConfigServers({binary: oldServer!, top})
+    const driver = await openConfigDriver(optionsFor(all))
+    const {verify} = await driver.apply(canary)
+    expect((await verify(5000)).outcomes.map(({outcome}) => outcome)).toEqual(['applied'])
+    expect(await driver.takeBack({change: canary, previous: none}, 5000)).toBe('written')
+  },
+)
+
+async function findOldServer(): Promise<string | undefined> {
+  for (const path of [process.env['LATTICE_OLD_NATS_SERVER'], '/usr/sbin/nats-server', '/usr/bin/nats-server']) {
+    const version = path === undefined ? undefined : await readServerVersion(path)
+    if (version?.startsWith('2.9.')) return path
+  }
+  return undefined
+}

@@ -23,7 +23,8 @@ afterAll(() => all[Symbol.asyncDispose]())
 
 /** Has the server load a text of mappings; its table, or its reason to refuse. */
 async function load(text: string): Promise<MappingTable | string> {
-  const {system, servers} = all
+  const {servers} = all
+  const system = all.system!
   await writeFile(servers[0]!.mappings, text)
   const [{id} = {id: ''}] = await system.servers()
   const reply = await request(system.connection, `$SYS.REQ.SERVER.${id}.RELOAD`, '', {timeoutMs: 5000})
