@@ -304,11 +304,14 @@ describe('a change that died', () => {
       await opened.routes.split(seventyThirty, {entity: ref, versions})
       await using peer = await openRoutes(own.spec(lattice))
       // Stopped as by a debugger: it takes the push into its socket and answers nobody.
-      let stopped = (): void => undefined
+      let stopped: (() => void) | undefined
       peer.system.connection.subscribe('$SYS.REQ.CLAIMS.UPDATE', {
         callback: () => {
+          // A push that is sent again must not stop it for good.
+          if (stopped === undefined) return
           standStill(own.pid)
           stopped()
+          stopped = undefined
         },
       })
       await peer.system.connection.flush()
