@@ -40,8 +40,8 @@ export async function openSource(source: Omit<AccountSource, 'resolvers'>): Prom
  */
 export async function readAccount(source: AccountSource, options: ReadOptions = {}): Promise<AccountView> {
   await loadAccount(source)
-  const [token, servers] = await Promise.all([readBaseToken(source, options), readServers(source)])
-  return viewOf(token, servers)
+  const [{token, agreed}, servers] = await Promise.all([readBaseToken(source, options), readServers(source)])
+  return {...viewOf(token, servers), agreed}
 }
 
 /** A token as drivers show what they change. */

@@ -31,6 +31,8 @@ export interface TableView {
   readonly servers: readonly ServerView[]
   /** Of the token or file, as `sha256:…`: what compare-and-set rests on. */
   readonly digest: string
+  /** False where some server stores another state than the newest: it would come back with that. */
+  readonly agreed?: boolean
   /** Callers in other accounts lose what is in flight at each push of a token that exports. */
   readonly exportsServices: boolean
 }

@@ -34,6 +34,8 @@ export interface JwtAccess {
   readonly ownSources: OwnSources
   /** As in TokenSigner. */
   readonly secondsAhead?: number
+  /** Servers that disagree are to be mended. */
+  readonly newest?: boolean
 }
 
 /** The driver with what was found out on the way to it. */
@@ -47,14 +49,21 @@ export interface OpenedJwt {
  * Finds out how the servers resolve accounts and whom they trust, and reads the account. Throws what readAccount and
  * checkTrust throw, and a NscDriftError when the store that the key comes from would undo what is live.
  */
-export async function openJwtDriver({key, spec, ownSources, secondsAhead, ...access}: JwtAccess): Promise<OpenedJwt> {
+export async function openJwtDriver({
+  key,
+  spec,
+  ownSources,
+  secondsAhead,
+  newest,
+  ...access
+}: JwtAccess): Promise<OpenedJwt> {
   const [facts, plain, copy] = await Promise.all([
     readFacts(access),
     openSource(access),
     openCopy(spec, access.account, ownSources),
   ])
   const source = copy?.token === undefined ? plain : {...plain, given: readAccountToken(copy.token.text)}
-  const view = await readAccount(source)
+  const view = await readAccount(source, {newest: newest ?? false})
   await copy?.check(view.token.text)
   const ahead = secondsAhead === undefined ? {} : {secondsAhead}
   const signer = {...source, key, facts, timeoutMs: spec.timeoutMs, ...ahead}

@@ -23,21 +23,29 @@ const agreeWithinMs = 2000
  * The token that the next change rests on: of the servers that store it, else of those that run the account, else the
  * given one. Throws a TokensDifferError when they differ for two seconds and a NoStoredTokenError when there is none.
  */
-export async function readBaseToken(source: TokenSource, options: ReadOptions = {}): Promise<AccountToken> {
+export async function readBaseToken(source: TokenSource, options: ReadOptions = {}): Promise<BaseToken> {
   const {clock, account} = source
   const deadline = clock.now() + agreeWithinMs
   for (;;) {
     const found = await readTokens(source)
     const tokens = [...found.stored, ...found.running]
     if (tokens.length === 0) {
-      if (source.given?.account === account) return source.given
+      if (source.given?.account === account) return {token: source.given, agreed: true}
       throw new NoStoredTokenError(account)
     }
     const newest = newestOf(tokens)
-    if (options.newest === true || agree(found, newest)) return newest
+    const agreed = agree(found, newest)
+    if (options.newest === true || agreed) return {token: newest, agreed}
     if (clock.now() > deadline) throw new TokensDifferError(account, new Set(tokens).size, source.resolvers)
     await clock.sleep(50)
   }
+}
+
+/** The token that counts. */
+export interface BaseToken {
+  readonly token: AccountToken
+  /** False where some server has an older one. */
+  readonly agreed: boolean
 }
 
 /** What servers have of an account's token. */

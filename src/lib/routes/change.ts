@@ -51,7 +51,8 @@ export async function changeRoutes(
   options: ChangeOptions,
 ): Promise<RouteChange[]> {
   const plans = await planChanges(session, wanted, options)
-  const open = plans.filter((plan) => !isDone(plan, session.view))
+  // What is printed is for elsewhere, where it may not be done.
+  const open = plans.filter((plan) => options.print !== undefined || !isDone(plan, session.view))
   const done = plans.filter((plan) => !open.includes(plan))
   const unchanged = await nothingToDo(session, done)
   const changed = open.length === 0 ? [] : await changePlans(session, warnOf(session, open), options)
@@ -65,13 +66,30 @@ async function changePlans(
 ): Promise<RouteChange[]> {
   if (options.dryRun) {
     const outcomes = presentServers(session.view)
-    return plans.map((plan) => {
+    const planned = plans.map((plan) => {
       const revision = presentRevision(plan.wanted)
       return changeResult(session, plan, {changed: true, outcomes, revision, record: applyingRecord(session, plan)})
     })
+    return options.print === undefined ? planned : printAll(session, plans, planned)
   }
   await using lease = await takeLease(session, plans)
   return await applyPlans(session, plans, lease)
+}
+
+/** The same results, with the text that another tool applies. */
+async function printAll(
+  {view}: Session,
+  plans: readonly ChangePlan[],
+  planned: readonly RouteChange[],
+): Promise<RouteChange[]> {
+  const {printChange} = await import('./print.js')
+  return Promise.all(
+    plans.map(async (plan, index) => {
+      const {print} = plan.options
+      const printed = await printChange(changesOf(plan), view, print === 'all' ? undefined : print)
+      return {...planned[index]!, state: 'printed', driver: 'print', printed}
+    }),
+  )
 }
 
 function orderOf(wanted: readonly WantedRoute[], {key, link}: RouteChange): number {
@@ -182,12 +200,13 @@ function refuseOtherRevision(wanted: WantedRoute, {revision}: ChangeOptions): vo
 }
 
 /** True when record, token or file, and every server that runs the account have it already. */
-function isDone(plan: ChangePlan, {servers, mappings}: TableView): boolean {
+function isDone(plan: ChangePlan, {servers, mappings, agreed = true}: TableView): boolean {
   const {wanted, before} = plan
   const change = changesOf(plan)
   const state = judgeRecord(wanted.stored?.record, before)
   const tables = servers.flatMap(({live}) => (live === undefined ? [] : [live.table]))
   return (
+    agreed &&
     (state === 'current' || state === 'none') &&
     wanted.stored?.record.state !== 'applying' &&
     holds(predictTable(mappings), change) &&
@@ -224,7 +243,7 @@ async function applyPlans(session: Session, plans: readonly ChangePlan[], lease:
     throw await takeBack(session, begun, {outcomes, overtaken: verification.overtaken})
   }
   const servers = verification.outcomes.filter(isLive).map(({server}) => server.name)
-  const revisions = await endRecords(session, begun, servers)
+  const revisions = await endRecords(session, begun, {servers, durationMs: applied.pushMs})
   if (!outcomes.every(isLive)) throw new NotLiveError(entities, outcomes, undefined)
   const {pushMs, confirmedAt, notes} = applied
   return Promise.all(
@@ -253,7 +272,7 @@ async function apply(session: Session, plans: readonly ChangePlan[], lease: Acco
     }
   }
   try {
-    return await driver.apply(plans.flatMap(changesOf), {inspect})
+    return await driver.apply(plans.flatMap(changesOf), {inspect, newest: plans.some(({options}) => options.repair)})
   } catch (error) {
     throw error instanceof SentUnknownError ? new UnknownOutcomeError(entitiesOf(plans), error) : error
   }

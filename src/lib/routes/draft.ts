@@ -6,11 +6,12 @@ import type {Leg} from '../routing/weights.js'
 import {mainSource, type RouteBefore} from './before.js'
 import {serverNow, type Session} from './session.js'
 import type {StoredRoute} from './store.js'
+import type {RenderFormat} from '../routing/render-formats.js'
 import type {WrittenSubjects} from './target.js'
 
 /** The word of the command that makes a route; shown, and never decided upon. */
 export type Strategy =
-  'ab' | 'bluegreen' | 'canary' | 'drop' | 'fail' | 'clear' | 'undo' | 'apply' | 'adopt' | 'restore'
+  'ab' | 'bluegreen' | 'canary' | 'drop' | 'fail' | 'clear' | 'undo' | 'apply' | 'adopt' | 'repair' | 'restore'
 
 /** A route that is wanted. */
 export interface WantedRoute {
@@ -46,6 +47,8 @@ export interface ChangeOptions extends WrittenSubjects {
   /** Why, for the record. */
   readonly why?: string | undefined
   readonly dryRun?: boolean | undefined
+  /** Of a dry run: write out for another tool what would be applied, in one form or in all. */
+  readonly print?: RenderFormat | 'all' | undefined
   /** Revision that the route's record must have, 0 for none; whatever it has when undefined. */
   readonly revision?: number | undefined
   /** The user wrote `--repair`: replace a mapping that is not the one lattice applied. */
@@ -99,9 +102,16 @@ export function applyingRecord(session: Session, plan: ChangePlan): RouteRecord 
 }
 
 /** The record of a change that was verified on these servers. */
-export function liveRecord(applying: RouteRecord, servers: readonly string[]): RouteRecord {
+export function liveRecord(applying: RouteRecord, servers: readonly string[], durationMs?: number): RouteRecord {
   const {deadline: _, ...record} = applying
-  return {...record, state: 'live', servers: [...servers]}
+  return {...record, state: 'live', servers: [...servers], ...(durationMs === undefined ? {} : {durationMs})}
+}
+
+/** The record of a mapping that was made elsewhere; undo goes back to what lattice had made before it. */
+export function adoptedRecord(session: Session, plan: ChangePlan): RouteRecord {
+  const {wanted, before} = plan
+  const record = formerRecord(session, {...plan, wanted: {...wanted, stored: undefined, legs: []}})
+  return {...record, legs: [...(before.legs ?? [])], replaced: [...(wanted.stored?.record.legs ?? [])]}
 }
 
 /** The record of what was there before: the stored one, or where there was none, what the token says. */

@@ -31,13 +31,13 @@ export async function beginRecords(session: Session, plans: readonly ChangePlan[
 export async function endRecords(
   session: Session,
   begun: readonly BegunPlan[],
-  servers: readonly string[],
+  {servers, durationMs}: {readonly servers: readonly string[]; readonly durationMs: number},
 ): Promise<number[]> {
   const revisions: number[] = []
   for (const {plan, record, revision} of begun) {
     const {entity} = plan.wanted
     try {
-      revisions.push(await session.store.put(routeKey(entity), liveRecord(record, servers), revision))
+      revisions.push(await session.store.put(routeKey(entity), liveRecord(record, servers, durationMs), revision))
     } catch (error) {
       throw unrecorded(entity, error)
     }

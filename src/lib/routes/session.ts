@@ -54,13 +54,18 @@ export interface Reader {
 export interface SessionOptions {
   /** Nothing will be signed, so a key is checked where one is known and not missed where none is. */
   readonly dryRun?: boolean | undefined
+  /** Servers that hold different tokens are to be mended, so the newest counts. */
+  readonly repair?: boolean | undefined
 }
 
 /**
  * Checks all that a change needs before anything else happens; throws one ConnectionError that names everything that is
  * missing, or an UntrustedKeyError when the key is not the account's operator's.
  */
-export async function openSession(deps: RouteDeps, {dryRun = false}: SessionOptions = {}): Promise<Session> {
+export async function openSession(
+  deps: RouteDeps,
+  {dryRun = false, repair = false}: SessionOptions = {},
+): Promise<Session> {
   const {connection, spec, clock = systemClock} = deps
   const [key, system, , who, store] = await allOrMissing([
     dryRun && !hasOperatorKey(spec) ? undefined : readOperatorKey(spec),
@@ -71,7 +76,7 @@ export async function openSession(deps: RouteDeps, {dryRun = false}: SessionOpti
   ])
   const ownSources = async (): Promise<string[]> => (await store.list({readable: true})).flatMap(sourcesOf)
   const ahead = deps.secondsAhead === undefined ? {} : {secondsAhead: deps.secondsAhead}
-  const access = {system, account: who.account, clock, key, spec, ownSources, ...ahead}
+  const access = {system, account: who.account, clock, key, spec, ownSources, newest: repair, ...ahead}
   const {driver, facts, view} = await openJwtDriver(access)
   return {deps, clock, lattice: spec.lattice, store, driver, system, account: who.account, facts, who, view}
 }
