@@ -1,6 +1,6 @@
 import {z} from 'zod'
 
-import {ConnectionError, ServerError, UsageError} from '../errors.js'
+import {ConnectionError, ServerError} from '../errors.js'
 import {decodePercent} from '../nats/addresses.js'
 import type {Monitoring, ServerIdentity, SystemReply} from '../nats/system.js'
 
@@ -31,17 +31,6 @@ const identitySchema = z
     version,
     ...(cluster?.name ? {cluster: cluster.name} : {}),
   }))
-
-/** Reads monitoring addresses as they are written, such as `http://127.0.0.1:8222`; throws a UsageError for others. */
-export function parseMonitorUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
-    throw new UsageError(`${JSON.stringify(withoutUser(text))} is not the address of a server's monitoring port.`, {
-      suggestions: ['--monitor-url http://HOST:8222'],
-    })
-  }
-  return url
-}
 
 /**
  * Servers that are asked at their monitoring addresses, where no system user is at hand; they tell, and take no orders.
@@ -168,10 +157,6 @@ function reasonOf(error: unknown, timeoutMs: number): string {
 /** What may be printed of an address. */
 function shown(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname === '/' ? '' : url.pathname}`
-}
-
-function withoutUser(text: string): string {
-  return text.replace(/^(\w+:\/\/)?.*@/, '$1')
 }
 
 function parseJson(text: string): unknown {

@@ -5,7 +5,8 @@ import type {AddressInfo} from 'node:net'
 import {expect, test} from 'vitest'
 
 import {openConnection} from '../../../src/lib/nats/connect.js'
-import {openMonitors, parseMonitorUrl} from '../../../src/lib/observe/monitors.js'
+import {parseMonitorUrl} from '../../../src/lib/nats/monitor-url.js'
+import {openMonitors} from '../../../src/lib/observe/monitors.js'
 import {freePort, startNatsServer} from '../../support/nats-server.js'
 
 const accounts = `accounts {A {users [{user: a, password: a}]
