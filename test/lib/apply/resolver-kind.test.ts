@@ -1,8 +1,10 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
+import {readAccount} from '../../../src/lib/apply/account-state.js'
+import type {ReadOptions} from '../../../src/lib/apply/driver.js'
 import {judgeDurability} from '../../../src/lib/apply/durability.js'
 import {pushSubject, readResolvers, type Resolver, type ResolverKind} from '../../../src/lib/apply/resolver-kind.js'
-import {loadAccount, readBaseToken, readTokens, type TokenSource} from '../../../src/lib/apply/stored-token.js'
+import {loadAccount, readTokens, type TokenSource} from '../../../src/lib/apply/stored-token.js'
 import {systemClock} from '../../../src/lib/clock.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
@@ -14,6 +16,8 @@ const destinations = [
   {subject: 'v1.orders', weight: 60},
   {subject: 'v2.orders', weight: 40},
 ]
+
+const readBase = async (source: TokenSource, options?: ReadOptions) => (await readAccount(source, options)).token
 
 async function open(started: ResolverServers): Promise<TokenSource & AsyncDisposable> {
   const system = await SystemClient.open(started.spec())
@@ -28,7 +32,7 @@ async function push(
   to: string,
   key = started.operator.keys.operatorSigning,
 ) {
-  const base = await readBaseToken(source)
+  const base = await readBase(source)
   const token = editToken(base, {change: [{source: 'orders', destinations}], issuedAt: base.issuedAt + 1}, key)
   const replies = await source.system.request(
     to,
@@ -100,7 +104,7 @@ describe('a cluster with servers of every kind', () => {
       'memory-2': 'jwt updated',
       'url-3': 'jwt updated',
     })
-    expect((await readBaseToken(source)).mappings).toEqual({orders: destinations})
+    expect((await readBase(source)).mappings).toEqual({orders: destinations})
   })
 
   test('has the stored token as its base when a server forgot it, and heals that server by the next push', async () => {
@@ -108,7 +112,7 @@ describe('a cluster with servers of every kind', () => {
     await push(started, source, pushSubject(source.resolvers, source.account))
     await started.servers[2]!.restart()
     await using again = await open(started)
-    expect((await readBaseToken(again)).mappings).toEqual({orders: destinations})
+    expect((await readBase(again)).mappings).toEqual({orders: destinations})
     const {running} = await readTokens(again)
     expect(new Set(running).size).toBe(2)
     await push(started, again, pushSubject(again.resolvers, again.account))
@@ -135,23 +139,23 @@ describe.each(['memory', 'url'] as const)('servers of kind %s alone', (kind) => 
 
   test('are read and changed although nobody uses the account there', async () => {
     await using source = await open(started)
-    expect((await readBaseToken(source)).text).toBe(started.operator.tokens.account)
+    expect((await readBase(source)).text).toBe(started.operator.tokens.account)
     expect(await push(started, source, pushSubject(source.resolvers, source.account))).toEqual({
       [`${kind}-0`]: 'jwt updated',
       [`${kind}-1`]: 'jwt updated',
     })
-    expect((await readBaseToken(source)).mappings).toEqual({orders: destinations})
+    expect((await readBase(source)).mappings).toEqual({orders: destinations})
   })
 
   test('say that they do not trust a signer, and keep the token they had', async () => {
     await using source = await open(started)
-    const before = await readBaseToken(source)
+    const before = await readBase(source)
     const refused = 'jwt update resulted in error - account validation failed'
     expect(await push(started, source, pushSubject(source.resolvers, source.account), createKey('O'))).toEqual({
       [`${kind}-0`]: refused,
       [`${kind}-1`]: refused,
     })
-    expect((await readBaseToken(source)).text).toBe(before.text)
+    expect((await readBase(source)).text).toBe(before.text)
   })
 
   test('that differ since one of them restarted are not changed blindly', async () => {
@@ -162,11 +166,11 @@ describe.each(['memory', 'url'] as const)('servers of kind %s alone', (kind) => 
     const hurried = {...again, clock: {now: systemClock.now, sleep: () => systemClock.sleep(1)}}
     let passed = 0
     const clock = {...hurried.clock, now: () => systemClock.now() + (passed += 500)}
-    await expect(readBaseToken({...hurried, clock})).rejects.toMatchObject({
+    await expect(readBase({...hurried, clock})).rejects.toMatchObject({
       kind: 'conflict',
       message: expect.stringContaining('2 different tokens') as string,
     })
-    expect((await readBaseToken(again, {newest: true})).mappings).toEqual({orders: destinations})
+    expect((await readBase(again, {newest: true})).mappings).toEqual({orders: destinations})
   })
 })
 
@@ -174,13 +178,13 @@ test('a given token is taken where no server has one, and only when it is of tha
   await using started = await startResolvers(['memory'])
   await using source = await open(started)
   const account = createKey('A').publicKey
-  await expect(readBaseToken({...source, account})).rejects.toMatchObject({
+  await expect(readBase({...source, account})).rejects.toMatchObject({
     kind: 'connection',
     message: `No server keeps a token of account '${account}' that can be changed.`,
   })
   const given = {...readAccountToken(started.operator.tokens.account), account}
-  expect(await readBaseToken({...source, account, given})).toBe(given)
-  await expect(readBaseToken({...source, account, given: {...given, account: 'other'}})).rejects.toThrow('No server')
+  expect(await readBase({...source, account, given})).toBe(given)
+  await expect(readBase({...source, account, given: {...given, account: 'other'}})).rejects.toThrow('No server')
 })
 
 test('one server forgets nothing where all have a full resolver, and a cache alone tells that nobody keeps it', () => {
