@@ -3,7 +3,8 @@ import * as Flags from '@oclif/core/flags'
 import {LatticeCommand} from '../../lib/cli/command.js'
 import {outputFileFlag, writeOutput} from '../../lib/cli/output-file.js'
 import {unversionedRefArg} from '../../lib/cli/route-command.js'
-import {renderFormats, type RenderedRoutes, type RenderFormat} from '../../lib/routes/render.js'
+import type {RenderedRoutes} from '../../lib/routes/render.js'
+import {renderFormats, type RenderFormat} from '../../lib/routing/render-formats.js'
 
 export default class RouteRender extends LatticeCommand<RenderedRoutes> {
   static override summary = 'Write the recorded routes as server configuration, token claims, nsc lines, YAML or JSON.'

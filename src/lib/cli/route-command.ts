@@ -10,6 +10,7 @@ import {confirmFlag} from './confirm.js'
 import {dryRunFlag} from './flags.js'
 import {allowable} from '../routing/allow.js'
 import type {ChangeOptions} from '../routes/draft.js'
+import {renderFormats, type RenderFormat} from '../routing/render-formats.js'
 import type {WrittenSubjects} from '../routes/target.js'
 
 /** What a change comes to, as its view takes it. */
@@ -80,7 +81,20 @@ export const routeFlags = {
   confirm: confirmFlag,
   repair: repairFlag,
   allow: allowFlag,
+  driver: Flags.custom<'print'>({options: ['print']})({
+    summary: 'Write out what would be applied, for another tool to apply; nothing is changed or recorded.',
+  }),
+  output: Flags.custom<RenderFormat>({options: [...renderFormats]})({
+    dependsOn: ['driver'],
+    summary: 'Form of what is written out; default: configuration, claims and lines for nsc.',
+  }),
 }
+
+/** Where a split is for. */
+export const clusterFlag = Flags.string({
+  helpValue: 'NAME',
+  summary: 'Only for callers at servers of this cluster; all others keep what they have.',
+})
 
 /** Flags of the commands that can remove a mapping. */
 export const unmapFlags = {
@@ -92,7 +106,8 @@ export const unmapFlags = {
 export function changeOptions(flags: RouteFlags): ChangeOptions {
   return {
     why: flags.reason,
-    dryRun: flags['dry-run'],
+    dryRun: flags['dry-run'] || flags.driver === 'print',
+    print: flags.driver === 'print' ? (flags.output ?? 'all') : undefined,
     revision: flags.revision,
     repair: flags.repair,
     allow: flags.allow,
@@ -112,6 +127,8 @@ interface RouteFlags extends SubjectFlags {
   readonly revision?: number | undefined
   readonly repair: boolean
   readonly allow?: readonly string[] | undefined
+  readonly driver?: 'print' | undefined
+  readonly output?: RenderFormat | undefined
   readonly share?: boolean
 }
 
@@ -133,7 +150,8 @@ export abstract class RouteCommand<Result extends object = RouteChange> extends 
     }
     if (change.inferred !== undefined && isCi(process.env['CI'])) this.note(`In full: ${change.inferred}`)
     for (const warning of change.warnings ?? []) this.#warnOnce(warning)
-    this.log(routeChangeView(change, {terminal: this.terminal}))
+    if (change.printed === undefined) this.log(routeChangeView(change, {terminal: this.terminal}))
+    else this.logBytes(new TextEncoder().encode(change.printed))
     return change
   }
 

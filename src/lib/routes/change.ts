@@ -70,26 +70,12 @@ async function changePlans(
       const revision = presentRevision(plan.wanted)
       return changeResult(session, plan, {changed: true, outcomes, revision, record: applyingRecord(session, plan)})
     })
-    return options.print === undefined ? planned : printAll(session, plans, planned)
+    if (options.print === undefined) return planned
+    const {printChanges} = await import('./print.js')
+    return printChanges(session, plans, planned)
   }
   await using lease = await takeLease(session, plans)
   return await applyPlans(session, plans, lease)
-}
-
-/** The same results, with the text that another tool applies. */
-async function printAll(
-  {view}: Session,
-  plans: readonly ChangePlan[],
-  planned: readonly RouteChange[],
-): Promise<RouteChange[]> {
-  const {printChange} = await import('./print.js')
-  return Promise.all(
-    plans.map(async (plan, index) => {
-      const {print} = plan.options
-      const printed = await printChange(changesOf(plan), view, print === 'all' ? undefined : print)
-      return {...planned[index]!, state: 'printed', driver: 'print', printed}
-    }),
-  )
 }
 
 function orderOf(wanted: readonly WantedRoute[], {key, link}: RouteChange): number {

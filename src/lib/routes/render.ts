@@ -10,11 +10,8 @@ import {planNsc, renderNsc} from '../routing/render-nsc.js'
 import {renderJson, renderYaml, sortedPlans} from '../routing/render-plans.js'
 import {judgeRecord, readBefore} from './before.js'
 import {knownRoutes, requireRouted, routeOf} from './find.js'
+import type {RenderFormat} from '../routing/render-formats.js'
 import {openReader, type RouteDeps} from './session.js'
-
-/** As what mappings can be written. */
-export const renderFormats = ['config', 'jwt', 'nsc', 'yaml', 'json'] as const
-export type RenderFormat = (typeof renderFormats)[number]
 
 /** Recorded routes as text for another tool. */
 export interface RenderedRoutes {

@@ -36,8 +36,9 @@ export interface RouteChange {
   readonly source: string
   readonly changed: boolean
   readonly dryRun: boolean
-  readonly state: 'live' | 'planned'
-  readonly driver: 'jwt' | 'config'
+  /** `printed`: written out for another tool, and nothing was changed here. */
+  readonly state: 'live' | 'planned' | 'printed'
+  readonly driver: 'jwt' | 'config' | 'print'
   readonly servers: ServerCount
   /** From sending the token to the last server's answer. */
   readonly pushMs?: number
@@ -60,6 +61,8 @@ export interface RouteChange {
   readonly durability?: Omit<Durability, 'warning'>
   /** Of a dry run: the mappings that would be written; empty: they would be removed. */
   readonly mappings?: readonly MappingPlan[]
+  /** What another tool applies, with the print driver. */
+  readonly printed?: string
   /** Of a dry run: the record that would be written. */
   readonly record?: RouteRecord
 }
