@@ -13,7 +13,7 @@ import RouteUndo from '../../src/commands/route/undo.js'
 import {openConnection} from '../../src/lib/nats/connect.js'
 import {startOperatorServer, type OperatorServer} from '../support/nats-server.js'
 import {run, type RunResult} from '../support/run.js'
-import {runService} from '../support/services.js'
+import {behind, runService} from '../support/services.js'
 import {tempFolder, type TempFolder} from '../support/temp.js'
 
 let server: OperatorServer
@@ -115,6 +115,33 @@ describe('what cannot be split', () => {
       expect(exitCode).toBe(9)
       expect(stderr).toContain('an implicit split by subscriptions, 2:1.')
       expect(stderr).toContain("service.addEndpoint('find', {subject: 'stock.v2.find',")
+    } finally {
+      await nc.close()
+    }
+  })
+})
+
+describe('a service with events beside its endpoints', () => {
+  test('keeps them, with a source for each endpoint, through all changes of its route', async () => {
+    const nc = await openConnection(server.spec())
+    try {
+      for (const major of [1, 2]) {
+        const endpoints = {get: behind('carts.get', major), put: behind('carts.put', major)}
+        await runService(nc, {name: 'carts', version: `${major}.0.0`, endpoints})
+      }
+      const events = nc.subscribe('carts.created')
+      const {exitCode, stderr} = await lattice(RouteAb, 'carts@1.0.0=50', 'carts@2.0.0=50')
+      expect({exitCode, stderr}).toMatchObject({exitCode: 0})
+      caller.publish('carts.created', 'seen')
+      await caller.flush()
+      await nc.flush()
+      expect(events.getReceived()).toBe(1)
+
+      // The route keeps its form when the events are gone, and leaves nothing behind.
+      events.unsubscribe()
+      expect((await lattice(RouteAb, 'carts@2.0.0=100', '--json')).json()).toMatchObject({state: 'live', changed: true})
+      expect((await lattice(RouteShow, 'carts', '--json')).json()).toMatchObject({state: 'current'})
+      expect((await caller.request('carts.put')).string()).toBe('2.0.0 carts.v2.put')
     } finally {
       await nc.close()
     }

@@ -1,13 +1,15 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import type {ControlClient} from '../control/client.js'
-import type { LatticeError} from '../errors.js';
+import type {LatticeError} from '../errors.js'
 import {ConnectionError} from '../errors.js'
 import {discoverServices} from '../services/discover.js'
 import type {ServiceEntity} from '../services/service.js'
 
-/** Hosts that are there answer at once; nobody waits longer for services than for them. */
-const firstMs = 300
+/** A list waits for services no longer than twice what it waits for the last host. */
+const firstMs = 600
+/** Whoever names one wants it, and is told at once where nobody listens. */
+const firstOfOneMs = 2000
 
 /** The micro services beside the hosts of a lattice. */
 export interface ServiceList {
@@ -22,9 +24,10 @@ export async function readServices(
   connection: NatsConnection,
   name?: string,
 ): Promise<ServiceList> {
-  const target = {lattice: control.lattice, timeoutMs: control.leftMs, firstMs}
+  const target = {lattice: control.lattice, timeoutMs: control.leftMs}
+  const wait = name === undefined ? {firstMs} : {firstMs: firstOfOneMs, name}
   try {
-    return {services: await discoverServices(connection, {...target, ...(name === undefined ? {} : {name})})}
+    return {services: await discoverServices(connection, {...target, ...wait})}
   } catch (error) {
     if (!isForbidden(error)) throw error
     return {services: [], hidden: `Micro services are not shown. ${error.message}`}

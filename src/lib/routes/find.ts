@@ -9,7 +9,7 @@ import {accountOf} from '../nats/creds.js'
 import {NoPermissionError} from '../nats/request.js'
 import {hasSystemCredentials} from '../nats/system.js'
 import {routeKey} from '../routing/source.js'
-import {isSubject} from '../routing/subject.js'
+import {isLiteralSubject, isSubject} from '../routing/subject.js'
 import {discoverServices} from '../services/discover.js'
 import type {ServiceEntity} from '../services/service.js'
 import type {ChangeOptions, WantedRoute} from './draft.js'
@@ -17,7 +17,7 @@ import type {Known} from './infer.js'
 import {readSubscribers} from './preflight.js'
 import type {RouteDeps} from './session.js'
 import {UnreadableRouteError, type RouteStore, type StoredRoute} from './store.js'
-import {isPlain, plainEntity, recordedEntity, type Target} from './target.js'
+import {isPlain, plainEntity, recordedEntity, routableEntity, type Target} from './target.js'
 
 /** What runs, and what is recorded; an entity of a record need not run. */
 export interface KnownRoutes extends Known {
@@ -54,6 +54,7 @@ export async function knownRoutes(deps: RouteDeps, store: RouteStore, target: Ta
 interface Running {
   readonly entities: readonly Entity[]
   readonly services: readonly ServiceEntity[]
+  readonly heard?: readonly string[]
 }
 
 async function whatRuns(deps: RouteDeps, {ref, sources = []}: Target): Promise<Running> {
@@ -65,7 +66,24 @@ async function whatRuns(deps: RouteDeps, {ref, sources = []}: Target): Promise<R
     discoverQuickly(deps),
     discoverServices(connection, {lattice, timeoutMs, ...known, ...given}).catch(noneIfForbidden),
   ])
-  return {entities: [...entities, ...services], services}
+  return {entities: [...entities, ...services], services, ...(await heardBehind(deps, services, ref))}
+}
+
+/** Who listens on what a service's wildcard source would catch, as far as the system account can tell. */
+async function heardBehind(
+  {spec, system}: RouteDeps,
+  services: readonly ServiceEntity[],
+  ref: EntityRef | undefined,
+): Promise<Pick<Running, 'heard'>> {
+  const sources = services
+    .filter(({name}) => ref === undefined || ref.name === name)
+    .flatMap(({endpoints = []}) => endpoints.flatMap(({source}) => (isLiteralSubject(source) ? [] : [source])))
+  if (sources.length === 0 || !hasSystemCredentials(spec)) return {}
+  const account = await accountOf(spec).catch(() => undefined)
+  if (account === undefined) return {}
+  const client = await system()
+  const found = await Promise.all(sources.map((subject) => readSubscribers(client, {account, subject})))
+  return {heard: found.flat().map(({subject}) => subject)}
 }
 
 /** Who may not ask for services routes none. */
@@ -74,10 +92,19 @@ function noneIfForbidden(error: unknown): ServiceEntity[] {
   throw error
 }
 
-function withAll({entities, services}: Running, stored: readonly StoredRoute[], {ref}: Target): Running {
-  const recorded = stored.filter(isOfItsKey).map(recordedEntity)
-  const absent = recorded.filter((entity) => !entities.some((known) => sameEntity(known, entity)))
-  return {entities: withKeys([...entities, ...absent], [ref]), services}
+function withAll({entities, services, heard}: Running, stored: readonly StoredRoute[], {ref}: Target): Running {
+  const records = stored.filter(isOfItsKey)
+  const routed = services.map((service) => {
+    const record = records.find(({key}) => key === routeKey(service))
+    return {...service, ...routableEntity(service, [], {stored: record, known: {services}}).entity}
+  })
+  const running = entities.map((entity) => routed.find((service) => sameEntity(service, entity)) ?? entity)
+  const absent = records.map(recordedEntity).filter((entity) => !entities.some((known) => sameEntity(known, entity)))
+  return {
+    entities: withKeys([...running, ...absent], [ref]),
+    services,
+    ...(heard === undefined ? {} : {heard}),
+  }
 }
 
 /** The entity that is meant: the one named, else the only one that has a route. */

@@ -25,6 +25,8 @@ export interface Known {
   readonly entities: readonly Entity[]
   /** The micro services among them, with what is needed to route them. */
   readonly services?: readonly ServiceEntity[]
+  /** What the account listens on behind their wildcard sources; undefined where nobody may look. */
+  readonly heard?: readonly string[]
 }
 
 /**

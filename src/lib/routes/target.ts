@@ -1,9 +1,9 @@
 import type {Entity, EntityRef, ListedEndpoint} from '../entity/entity.js'
 import {compareVersions, parseVersion} from '../entity/version.js'
-import {UsageError} from '../errors.js'
-import {requireRoutable} from '../services/entity.js'
+import {entityName} from '../entity/require.js'
+import {UnsafeError, UsageError} from '../errors.js'
+import {alignService, requireRoutable} from '../services/entity.js'
 import {parseSourceAndLegs, warnAboutLegs} from '../services/plain.js'
-import type {ServiceEntity} from '../services/service.js'
 import {routeKey} from '../routing/source.js'
 import type {Leg} from '../routing/weights.js'
 import type {Known} from './infer.js'
@@ -70,35 +70,64 @@ export function recordedEntity({record}: StoredRoute): Entity {
 }
 
 /**
- * The entity as these legs need it: a service with the endpoints that all of the versions have, and with what its record
- * knows of versions that answer no more. Throws what requireRoutable throws.
+ * The entity as these legs need it: a service with the endpoints that all of the versions have, in the form that its
+ * recorded route has, and with what its record knows of versions that answer no more. Without legs, what its record says
+ * is there. Throws what requireRoutable throws, and an UnsafeError where a mapping would be left behind.
  */
 export function routableEntity(
   entity: Entity,
   legs: readonly Leg[],
-  {stored, known}: {readonly stored: StoredRoute | undefined; readonly known: Pick<Known, 'services'>},
+  {stored, known}: {readonly stored: StoredRoute | undefined; readonly known: Pick<Known, 'services' | 'heard'>},
 ): {readonly entity: Entity; readonly warnings: readonly string[]} {
   if (entity.kind === 'subject') return {entity, warnings: (entity.endpoints ?? []).flatMap(warnAboutLegs)}
   const service = known.services?.find(({key}) => entity.kind === 'service' && key === entity.key)
   if (service === undefined) return {entity, warnings: []}
+  const present = recordedEndpoints(stored)
+  const recorded = present.map(({source}) => source)
+  const options = {all: known.services ?? [], heard: known.heard, recorded}
   const versions = [...new Set(legs.map(({version}) => version))]
-  const routable =
-    versions.length === 0
-      ? {entity: service, warnings: []}
-      : requireRoutable(service, versions, {all: known.services ?? []})
-  return {...routable, entity: withRecorded(routable.entity, stored)}
+  if (versions.length === 0) {
+    const endpoints = recorded.length === 0 ? service.endpoints : present
+    return {
+      entity: {...service, endpoints: withRecorded(endpoints, alignService(service, options).endpoints)},
+      warnings: [],
+    }
+  }
+  const routable = requireRoutable(service, versions, options)
+  const endpoints = routable.entity.endpoints ?? []
+  const left = recorded.filter((source) => !endpoints.some((endpoint) => endpoint.source === source))
+  if (left.length > 0) throw new LeftBehindError(entity, left, versions)
+  return {...routable, entity: {...routable.entity, endpoints: withRecorded(endpoints, present)}}
+}
+
+/** A change over these versions would leave a mapping of the route as it is, and forget it. */
+class LeftBehindError extends UnsafeError {
+  constructor(entity: Entity, sources: readonly string[], versions: readonly string[]) {
+    const [source] = sources
+    super(
+      `The route of '${entity.name}' maps '${source!}', which not all of the versions ${versions.join(', ')} have behind it.`,
+      {
+        suggestions: [`lattice entity inspect ${entityName(entity)}`, `lattice route show ${entityName(entity)}`],
+        details: {entity: entity.name, sources, versions},
+      },
+    )
+  }
+}
+
+/** What the route maps, where it maps anything. */
+function recordedEndpoints(stored: StoredRoute | undefined): readonly ListedEndpoint[] {
+  return stored === undefined || stored.record.legs.length === 0 ? [] : (recordedEntity(stored).endpoints ?? [])
 }
 
 /** Addresses of versions that run no more stay known, so that a route to them can be read. */
-function withRecorded(entity: ServiceEntity | Entity, stored: StoredRoute | undefined): Entity {
-  const recorded = stored?.record.endpoints ?? []
-  return {
-    ...entity,
-    endpoints: (entity.endpoints ?? []).map((endpoint) => ({
-      ...endpoint,
-      addresses: {...recorded.find(({source}) => source === endpoint.source)?.addresses, ...endpoint.addresses},
-    })),
-  }
+function withRecorded(
+  endpoints: readonly ListedEndpoint[] | undefined,
+  others: readonly ListedEndpoint[] | undefined,
+): ListedEndpoint[] {
+  return (endpoints ?? []).map((endpoint) => ({
+    ...endpoint,
+    addresses: {...others?.find(({source}) => source === endpoint.source)?.addresses, ...endpoint.addresses},
+  }))
 }
 
 function writtenLeg(source: string, version: string, address: string): {version: string; address: string} {

@@ -5,8 +5,8 @@ import {covers, isIncumbent, patternOf, protectedPrefix} from './mapping.js'
 export interface CollapseOptions {
   /** Subjects that the one wildcard must not catch: of other services, and of endpoints that are not in the list. */
   readonly others?: readonly string[]
-  /** Subjects that somebody in the account listens on; taps on more than the wildcard do not matter. */
-  readonly heard?: readonly string[]
+  /** Subjects that the account listens on; taps on more than the wildcard do not matter. Undefined: nobody can tell. */
+  readonly heard: readonly string[] | undefined
   /** Sources of the route that is there: it keeps their form, because a change from one to the other is two steps. */
   readonly recorded?: readonly string[]
   readonly inboxPrefix?: string
@@ -20,12 +20,14 @@ export interface CollapseOptions {
  */
 export function collapseEndpoints(
   list: readonly ListedEndpoint[],
-  {others = [], heard = [], recorded = [], inboxPrefix}: CollapseOptions = {},
+  {others = [], heard, recorded = [], inboxPrefix}: CollapseOptions,
 ): readonly ListedEndpoint[] {
   const collapsed = collapse(list)
   if (collapsed === undefined || protectedPrefix(collapsed.source, inboxPrefix) !== undefined) return list
   const {source} = collapsed
   if (recorded.length > 0) return recorded.includes(source) ? [collapsed] : list
+  // Other messages may have the same first tokens, and a wildcard would take them away from whoever listens.
+  if (heard === undefined) return list
   const own = new Set(list.map((each) => each.source))
   const strangers = heard.filter((subject) => covers(source, subject) && !own.has(subject))
   return [...others, ...strangers].some((subject) => subjectsOverlap(source, subject)) ? list : [collapsed]

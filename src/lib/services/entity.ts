@@ -15,8 +15,8 @@ import {
 export interface EntityOptions {
   /** All services that answer; a wildcard source must not catch what they use. */
   readonly all: readonly {readonly name: string; readonly service: Pick<Service, 'endpoints'>}[]
-  /** Subjects that somebody in the account listens on: a wildcard source must not take their messages away. */
-  readonly heard?: readonly string[]
+  /** Subjects that the account listens on: a wildcard source must not take messages away. Undefined: nobody can tell. */
+  readonly heard: readonly string[] | undefined
   /** Sources of the route that is recorded. */
   readonly recorded?: readonly string[]
   readonly inboxPrefix?: string
@@ -25,7 +25,7 @@ export interface EntityOptions {
 /** Services as entities, each with the mappings that route all its endpoints. */
 export function serviceEntities(
   services: readonly Service[],
-  options: Omit<EntityOptions, 'all'> = {},
+  options: Pick<EntityOptions, 'inboxPrefix'> = {},
 ): ServiceEntity[] {
   const all = services.map((service) => ({name: service.name, service}))
   return services.map((service) => {
@@ -35,7 +35,8 @@ export function serviceEntities(
       kind: 'service',
       key: name,
       name,
-      endpoints: collapseEndpoints(listed, {...options, others: othersOf(name, listed, all)}),
+      // Who looks at services sees one wildcard where it fits; who routes them looks at who listens first.
+      endpoints: collapseEndpoints(listed, {...options, heard: [], others: othersOf(name, listed, all)}),
       instances: service.instances.map(({id, version, endpoints: own}) => ({
         ...(version === undefined ? {} : {version}),
         host: id,

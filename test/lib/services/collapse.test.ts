@@ -4,7 +4,11 @@ import {describe, expect, test} from 'vitest'
 import type {ListedEndpoint} from '../../../src/lib/entity/entity.js'
 import {asDestination} from '../../../src/lib/routing/endpoint.js'
 import {subjectsOverlap} from '../../../src/lib/routing/subject.js'
-import {collapseEndpoints} from '../../../src/lib/services/collapse.js'
+import {collapseEndpoints as collapse, type CollapseOptions} from '../../../src/lib/services/collapse.js'
+
+/** In an account where nobody else listens, unless it is said. */
+const collapseEndpoints = (list: readonly ListedEndpoint[], options: Partial<CollapseOptions> = {}) =>
+  collapse(list, {heard: [], ...options})
 
 const endpoint = (source: string, addresses: Record<string, string>, queue?: string): ListedEndpoint => ({
   source,
@@ -68,6 +72,11 @@ describe('endpoints stay as they are', () => {
   test('when somebody else listens there, but not for those who listen to more', () => {
     expect(collapseEndpoints([get, put], {heard: ['orders.created']})).toHaveLength(2)
     expect(collapseEndpoints([get, put], {heard: ['>', 'orders.>', '*.created', 'orders.get', 'x.y']})).toHaveLength(1)
+  })
+
+  test('when nobody can tell who listens', () => {
+    expect(collapse([get, put], {heard: undefined})).toHaveLength(2)
+    expect(collapse([get, put], {heard: undefined, recorded: ['orders.*']})).toHaveLength(1)
   })
 
   test('when the route that is there has a source each, and the other way round', () => {

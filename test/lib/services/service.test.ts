@@ -82,7 +82,7 @@ describe('the source of an endpoint', () => {
 describe('a split is refused', () => {
   const refused = (versions: readonly string[], ...instances: readonly ServiceInstance[]) => {
     const all = serviceEntities(groupServices(instances))
-    return failure(() => requireRoutable(all[0]!, versions, {all}))
+    return failure(() => requireRoutable(all[0]!, versions, {all, heard: []}))
   }
 
   test('where versions share subject and queue group, with their ratio and what to change', () => {
@@ -174,7 +174,7 @@ describe('a split over versions of different endpoints', () => {
   const all = serviceEntities(groupServices(instances))
 
   test('says which calls fail because a wildcard routes them along', () => {
-    const {entity: routed, warnings} = requireRoutable(all[0]!, ['1.0.0', '2.0.0'], {all})
+    const {entity: routed, warnings} = requireRoutable(all[0]!, ['1.0.0', '2.0.0'], {all, heard: []})
     expect(routed.endpoints!.map(({source}) => source)).toEqual(['orders.*'])
     expect(warnings).toEqual([
       "Endpoint 'del' is routed along by 'orders.*': the share of version 1.0.0, which does not have it, fails.",
@@ -191,27 +191,27 @@ describe('a split over versions of different endpoints', () => {
   test('keeps its wildcard from endpoints that are called where they listen', () => {
     const health = instance('2.0.0', [...own(2, 'get', 'put'), at('orders.health', undefined, 'health')])
     const services = serviceEntities(groupServices([instance('1.0.0', own(1, 'get', 'put')), health]))
-    const {entity: routed, warnings} = requireRoutable(services[0]!, ['2.0.0'], {all: services})
+    const {entity: routed, warnings} = requireRoutable(services[0]!, ['2.0.0'], {all: services, heard: []})
     expect(routed.endpoints!.map(({source}) => source)).toEqual(['orders.get', 'orders.put'])
     expect(warnings).toEqual(["Endpoint 'health' names no source and stays as it is."])
   })
 
   test('keeps the form of the route that is recorded', () => {
     const recorded = ['orders.del', 'orders.get', 'orders.put']
-    expect(alignService(all[0]!, {all, recorded}).endpoints).toHaveLength(3)
-    expect(alignService(all[0]!, {all}).endpoints).toHaveLength(1)
-    expect(requireRoutable(all[0]!, ['2.0.0'], {all, recorded}).entity.endpoints).toHaveLength(3)
+    expect(alignService(all[0]!, {all, heard: [], recorded}).endpoints).toHaveLength(3)
+    expect(alignService(all[0]!, {all, heard: []}).endpoints).toHaveLength(1)
+    expect(requireRoutable(all[0]!, ['2.0.0'], {all, heard: [], recorded}).entity.endpoints).toHaveLength(3)
   })
 
   test('has all of them in one wildcard where one version gets everything', () => {
-    const {entity: routed, warnings} = requireRoutable(all[0]!, ['2.0.0'], {all})
+    const {entity: routed, warnings} = requireRoutable(all[0]!, ['2.0.0'], {all, heard: []})
     expect(routed.endpoints).toEqual([{source: 'orders.*', addresses: {'2.0.0': 'orders.v2.$1'}, queue: 'q'}])
     expect(warnings).toEqual([])
   })
 
   test('keeps its wildcard from the endpoints of other services', () => {
     const mixed = serviceEntities(groupServices([...instances, instance('1.0.0', [at('orders.stats')], 'stats')]))
-    const {entity: routed} = requireRoutable(mixed[0]!, ['2.0.0'], {all: mixed})
+    const {entity: routed} = requireRoutable(mixed[0]!, ['2.0.0'], {all: mixed, heard: []})
     expect(routed.endpoints).toHaveLength(3)
   })
 })
