@@ -8,8 +8,9 @@ import {readServers} from './account-state.js'
 import {checkFile, findChecker, RefusedByCheckError} from './config-check.js'
 import type {ConfigReading, ConfigTarget} from './config-driver.js'
 import type {MappingFile} from './config-file.js'
+import {leafNotes} from './config-leaves.js'
 import {putBack, restoreFiles, type Reloaded, type Written} from './config-put-back.js'
-import {readLoadTimes, reload, ReloadRefusedError, type Reload} from './config-reload.js'
+import {hideQuoted, readLoadTimes, reload, ReloadRefusedError, type Reload} from './config-reload.js'
 import {FilesElsewhereError, matchServers} from './config-servers.js'
 import {changeMappings, predictFile} from './config-table.js'
 import {replaceFile} from './config-write.js'
@@ -19,6 +20,8 @@ import type {TableChange} from './driver.js'
 export interface FilesApplied {
   readonly notes: readonly string[]
   readonly wanted: ReadonlyMap<string, MappingTable>
+  /** What each of our files holds now, by its path. */
+  readonly texts: ReadonlyMap<string, string | undefined>
 }
 
 /** One server with the file that it is to load. */
@@ -44,7 +47,7 @@ export async function applyToFiles(
   const mains = files.map(({main}) => main)
   const sound = program === undefined ? [] : await passing(program, mains)
   const written = await writeFiles(files, change)
-  if (program !== undefined) await checkWritten(program, sound, written)
+  if (program !== undefined) await checkWritten({program, mains: sound, ours: subjectsOf(change)}, written)
   const done: Reloaded[] = []
   for (const step of steps) {
     const previous = view.servers.find(({server}) => server.id === step.server.id)?.live?.table
@@ -56,16 +59,24 @@ export async function applyToFiles(
       await reloadAndConfirm(target, step, how)
     } catch (error) {
       if (!(error instanceof LatticeError)) throw error
-      throw await putBack(target, {cause: error, written, done})
+      const cause = error instanceof ReloadRefusedError ? error.hiding(subjectsOf(change)) : error
+      throw await putBack(target, {cause, written, done})
     }
   }
   const unchecked = mains.filter((main) => program !== undefined && !sound.includes(main))
   return {
-    notes: unchecked.map(
-      (main) =>
-        `nats-server -t does not take '${main}' from here even as it was, so it could not check the new mappings.`,
-    ),
+    notes: [
+      ...(await leafNotes(target, view, change)),
+      ...unchecked.map(
+        (main) =>
+          `nats-server -t does not take '${main}' from here even as it was, so it could not check the new mappings.`,
+      ),
+    ],
     wanted: new Map(steps.map(({server, table}) => [server.id, table])),
+    texts: new Map([
+      ...files.map(({path, text}) => [path, text] as const),
+      ...written.map(({path, after}) => [path, after] as const),
+    ]),
   }
 }
 
@@ -105,13 +116,24 @@ async function writeFiles(files: readonly MappingFile[], change: TableChange): P
   return written
 }
 
-async function checkWritten(program: string, mains: readonly string[], written: readonly Written[]): Promise<void> {
+function subjectsOf(change: TableChange): string[] {
+  return change.flatMap(({source, destinations = []}) => [source, ...destinations.map(({subject}) => subject)])
+}
+
+interface Check {
+  readonly program: string
+  readonly mains: readonly string[]
+  /** Subjects that may be shown. */
+  readonly ours: readonly string[]
+}
+
+async function checkWritten({program, mains, ours}: Check, written: readonly Written[]): Promise<void> {
   if (written.length === 0) return
   for (const main of mains) {
     const check = await checkFile(program, main)
     if (check.ok) continue
     await restoreFiles(written)
-    throw new RefusedByCheckError(main, check.reason)
+    throw new RefusedByCheckError(main, hideQuoted(check.reason, ours))
   }
 }
 

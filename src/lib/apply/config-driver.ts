@@ -5,14 +5,15 @@ import type {FileMappings} from '../conf/mappings-text.js'
 import type {Environment} from '../conf/resolve.js'
 import {ConflictError, LatticeError, UsageError} from '../errors.js'
 import type {Monitoring, SystemClient} from '../nats/system.js'
-import {compareTables, type MappingTable} from '../routing/effective.js'
+import {compareTables} from '../routing/effective.js'
 import {readServers} from './account-state.js'
 import {applyToFiles} from './config-apply.js'
 import {readMappingFile, type MappingFile} from './config-file.js'
 import {OperatorFileError} from './config-layout.js'
 import {FileMonitoring} from './config-monitoring.js'
+import {pendingEdits} from './config-pending.js'
 import {renderFiles} from './config-render.js'
-import {asTokenMappings, changeMappings, predictFile} from './config-table.js'
+import {asTokenMappings, predictFile} from './config-table.js'
 import {verifyFiles} from './config-verify.js'
 import {
   holds,
@@ -75,7 +76,15 @@ export async function openConfigDriver(options: ConfigDriverOptions): Promise<Co
   const seen =
     options.monitoring ?? options.system ?? (files.length > 0 ? FileMonitoring.of(facts, options.timeoutMs) : undefined)
   if (files.length === 0 && seen === undefined) throw new NoConfigError()
-  return new ConfigDriver({...options, seen})
+  if (options.pid !== undefined && files.length > 1) throw new OnePidError()
+  return new ConfigDriver({...options, seen}, await planNotes(seen, files))
+}
+
+async function planNotes(seen: Monitoring | undefined, files: readonly MappingFile[]): Promise<string[]> {
+  if (seen !== undefined) return pendingEdits(seen, files)
+  return [
+    'What is live cannot be seen: there are no system credentials, and not every configuration names a monitoring port.',
+  ]
 }
 
 class ConfigDriver implements Driver {
@@ -83,14 +92,14 @@ class ConfigDriver implements Driver {
   readonly notes: readonly string[]
   readonly #target: ConfigTarget
 
-  constructor(target: ConfigTarget) {
+  constructor(target: ConfigTarget, notes: readonly string[]) {
     this.#target = target
-    this.notes =
-      target.seen === undefined
-        ? [
-            'What is live cannot be seen: there are no system credentials, and not every configuration names a monitoring port.',
-          ]
-        : []
+    this.notes = notes
+  }
+
+  /** Whoever shows what is live. */
+  get seen(): Monitoring | undefined {
+    return this.#target.seen
   }
 
   async read(options: ReadOptions = {}): Promise<TableView> {
@@ -104,13 +113,13 @@ class ConfigDriver implements Driver {
     const before = reading.view
     const started = performance.now()
     const startedAt = target.clock.now()
-    const {notes, rendered, wanted} =
+    const {notes, ...result} =
       target.render === undefined
         ? {...(await applyToFiles(target, reading, change)), rendered: []}
         : await renderFiles({...target, render: target.render}, reading, change)
     const pushMs = Math.round((performance.now() - started) * 10) / 10
-    const verify: Applied['verify'] = (withinMs) => verifyFiles(target, {wanted, rendered}, withinMs)
-    return {before, pushMs, confirmedAt: Math.round(startedAt + pushMs), notes, rendered, verify}
+    const verify: Applied['verify'] = (withinMs) => verifyFiles(target, result, withinMs)
+    return {before, pushMs, confirmedAt: Math.round(startedAt + pushMs), notes, rendered: result.rendered, verify}
   }
 
   async takeBack(
@@ -175,14 +184,18 @@ export function sameMappings(left: FileMappings, right: FileMappings): boolean {
   return compareTables(predictFile(left), predictFile(right)).length === 0
 }
 
-/** The table that each file gives with a change. */
-export function wantedTables(files: readonly MappingFile[], change: TableChange): ReadonlyMap<string, MappingTable> {
-  return new Map(files.map(({main, mappings}) => [main, predictFile(changeMappings(mappings, change))]))
-}
-
 function digestOf(files: readonly MappingFile[], mappings: FileMappings): string {
   const texts = files.length > 0 ? files.map(({path, text}) => [path, text ?? null]) : [...mappings].sort()
   return `sha256:${createHash('sha256').update(JSON.stringify(texts)).digest('hex')}`
+}
+
+/** Each server has a process of its own. */
+class OnePidError extends UsageError {
+  constructor() {
+    super('One --pid cannot be that of several servers.', {
+      suggestions: ['Write pid_file into each configuration.'],
+    })
+  }
 }
 
 /** The driver needs to know where the servers' configuration is. */

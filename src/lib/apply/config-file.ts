@@ -1,6 +1,7 @@
 import {lstat, readFile, realpath} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
 
+import {configDigest} from '../conf/digest.js'
 import {configFacts, type ConfigFacts} from '../conf/facts.js'
 import {loadConfig} from '../conf/load.js'
 import {parseMappings, type FileMappings} from '../conf/mappings-text.js'
@@ -21,6 +22,8 @@ export interface MappingFile {
   /** What our file holds; undefined: it does not exist. */
   readonly text: string | undefined
   readonly mappings: FileMappings
+  /** What a server that runs on these files gives as its `config_digest`; undefined: not known. */
+  readonly digest: string | undefined
 }
 
 export interface FileOptions {
@@ -48,10 +51,14 @@ export async function readMappingFile(main: string, options: FileOptions): Promi
       throw new MissingConfigError(main, cause)
     }
   })
-  const facts = configFacts(resolveConfig(loaded, options.env ?? process.env))
+  // Servers often get variables from a service manager, which has not given them to us.
+  const unset: string[] = []
+  const root = resolveConfig(loaded, options.env ?? process.env, {onUnset: (name) => unset.push(name)})
+  const facts = configFacts(root)
   checkLayout(facts, {account: options.account, wanted})
   const path = text === undefined ? wanted : await realpath(wanted)
-  return {main, facts, path, text, mappings: parseMappings(text ?? '', wanted)}
+  const digest = unset.length === 0 ? configDigest(root) : undefined
+  return {main, facts, path, text, mappings: parseMappings(text ?? '', wanted), digest}
 }
 
 /** A bare name lies beside the main file. */

@@ -91,12 +91,24 @@ async function checkProcess(pid: number): Promise<void> {
 export class ReloadRefusedError extends ServerError {
   /** Without a full stop; the server's own words. */
   readonly reason: string
+  readonly server: string
 
   constructor(server: string, reason: string) {
     const told = reason.trim().replace(/\.$/, '')
     super(`Server '${server}' refused to reload: ${told}.`, {details: {server, reason: told}})
     this.reason = told
+    this.server = server
   }
+
+  /** The same without what the server quotes, which may be of others; `ours` may be shown. */
+  hiding(ours: readonly string[]): ReloadRefusedError {
+    return new ReloadRefusedError(this.server, hideQuoted(this.reason, ours))
+  }
+}
+
+/** A server's words without the names in quotation marks that are not ours. */
+export function hideQuoted(reason: string, ours: readonly string[]): string {
+  return reason.replace(/"([^"]*)"/g, (quoted, text: string) => (ours.includes(text) ? quoted : '"…"'))
 }
 
 /** The server can be told neither by request nor by signal. */

@@ -14,6 +14,7 @@ export interface FilesRendered {
   readonly notes: readonly string[]
   readonly rendered: readonly string[]
   readonly wanted: ReadonlyMap<string, MappingTable>
+  readonly texts: ReadonlyMap<string, string | undefined>
 }
 
 /** Writes the new file of each server to a folder; the base is its file where that is here, else what it serves. */
@@ -44,6 +45,7 @@ export async function renderFiles(
     ],
     rendered,
     wanted,
+    texts: new Map(),
   }
 }
 

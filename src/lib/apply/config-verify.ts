@@ -1,5 +1,6 @@
 import {compareTables, type MappingTable} from '../routing/effective.js'
 import {readServers} from './account-state.js'
+import {readText} from './config-file.js'
 import type {ConfigTarget} from './config-driver.js'
 import type {ServerOutcome, Verification} from './driver.js'
 
@@ -9,6 +10,8 @@ export interface Wanted {
   readonly wanted: ReadonlyMap<string, MappingTable>
   /** Files that are to be put in place by others. */
   readonly rendered: readonly string[]
+  /** What our files hold, by path. */
+  readonly texts: ReadonlyMap<string, string | undefined>
 }
 
 /**
@@ -21,10 +24,15 @@ export async function verifyFiles(target: ConfigTarget, wanted: Wanted, withinMs
     const outcomes = await verifyOnce(target, wanted)
     const waiting = outcomes.some(({outcome}) => outcome !== 'applied')
     if (!waiting || target.seen === undefined || wanted.rendered.length > 0 || target.clock.now() >= deadline) {
-      return {outcomes, overtaken: false}
+      return {outcomes, overtaken: await isOvertaken(wanted)}
     }
     await target.clock.sleep(50)
   }
+}
+
+async function isOvertaken({texts}: Wanted): Promise<boolean> {
+  const present = await Promise.all([...texts].map(async ([path, text]) => (await readText(path)) !== text))
+  return present.includes(true)
 }
 
 async function verifyOnce({seen, account}: ConfigTarget, {wanted, rendered}: Wanted): Promise<ServerOutcome[]> {

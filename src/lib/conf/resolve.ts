@@ -47,12 +47,17 @@ export interface IncludeUse extends Origin {
 /** Values of the environment, which are the outermost variables. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Resolves variables and includes as the server does; throws a ConfigTextError at a variable that is not set. */
-export function resolveConfig(file: LoadedFile, env: Environment): ConfigMap {
-  return resolveMap(file.root, {file, env, scopes: [], asked: []})
+export interface ResolveOptions {
+  /** Told of each variable that is not set here; it then stands for its own name. Without it that is an error. */
+  readonly onUnset?: ((name: string) => void) | undefined
 }
 
-interface Context {
+/** Resolves variables and includes as the server does; throws a ConfigTextError at a variable that is not set. */
+export function resolveConfig(file: LoadedFile, env: Environment, {onUnset}: ResolveOptions = {}): ConfigMap {
+  return resolveMap(file.root, {file, env, scopes: [], asked: [], onUnset})
+}
+
+interface Context extends ResolveOptions {
   readonly file: LoadedFile
   readonly env: Environment
   /** The maps around, innermost first. */
@@ -120,8 +125,10 @@ function lookUp(name: string, context: Context, at: Origin): ConfigNode {
   const text = Object.hasOwn(context.env, name) ? context.env[name] : undefined
   const value =
     text === undefined ? undefined : readEnvironment(text, {...context, asked: [...context.asked, name]}, at)
-  if (value === undefined) throw failureAt(at.source, at.start, `the variable '$${name}' is not set`)
-  return value
+  if (value !== undefined) return value
+  if (context.onUnset === undefined) throw failureAt(at.source, at.start, `the variable '$${name}' is not set`)
+  context.onUnset(name)
+  return {kind: 'string', value: `$${name}`, ...at}
 }
 
 function readEnvironment(text: string, context: Context, at: Origin): ConfigNode | undefined {

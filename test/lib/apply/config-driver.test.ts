@@ -1,11 +1,15 @@
 import {writeFileSync} from 'node:fs'
 import {chmod, readFile, stat, writeFile} from 'node:fs/promises'
 
+import {basename, join} from 'node:path'
+
 import {expect, test} from 'vitest'
 
 import {systemClock} from '../../../src/lib/clock.js'
 import {openConfigDriver, type ConfigDriverOptions} from '../../../src/lib/apply/config-driver.js'
 import {readServerVersion} from '../../../src/lib/server/find.js'
+import {putBack} from '../../../src/lib/apply/config-put-back.js'
+import {ReloadRefusedError} from '../../../src/lib/apply/config-reload.js'
 import type {TableChange} from '../../../src/lib/apply/driver.js'
 import {startConfigServers, type ConfigServers} from '../../support/config-servers.js'
 import {freePort} from '../../support/nats-server.js'
@@ -157,6 +161,69 @@ test('a server that shows nothing is reloaded by its pid file, and nobody claims
   expect((await verify(0)).outcomes).toEqual([expect.objectContaining({outcome: 'missing'})])
   const seeing = await openConfigDriver(optionsFor(all))
   await until(async () => (await seeing.read()).servers[0]?.live?.table.size === 2, 5000)
+})
+
+test('edits of somebody else that a reload would load are told before', async () => {
+  await using all = await startConfigServers({size: 2})
+  expect((await openConfigDriver(optionsFor(all))).notes).toEqual([])
+  const {main} = all.servers[1]!
+  await writeFile(main, `${await readFile(main, 'utf8')}\nmax_payload: 2MB\n`)
+  expect((await openConfigDriver(optionsFor(all))).notes).toEqual([
+    `Server 'S1' does not run '${main}' as it is now: reloading it also loads whatever else was changed there.`,
+  ])
+})
+
+test('another tool that writes our file after us is noticed', async () => {
+  await using all = await startConfigServers()
+  const driver = await openConfigDriver(optionsFor(all))
+  const {verify} = await driver.apply(canary)
+  expect(await verify(0)).toMatchObject({overtaken: false})
+  await writeFile(all.servers[0]!.mappings, 'mappings {"stock.*": "elsewhere.$1"}\n')
+  expect(await verify(0)).toMatchObject({overtaken: true})
+  expect(await driver.takeBack({change: canary, previous: none}, 1000)).toBe('foreign')
+})
+
+test('a file that somebody else wrote meanwhile is not put back, and that is said', async () => {
+  await using all = await startConfigServers()
+  const [server] = all.servers
+  await writeFile(server!.mappings, 'mappings {x: y}\n')
+  const written = [{path: server!.mappings, main: server!.main, before: '', after: 'mappings {}\n'}]
+  const target = {...optionsFor(all), seen: all.system}
+  const error = await putBack(target, {cause: new ReloadRefusedError('S0', 'no'), written, done: []})
+  expect(error).toMatchObject({
+    kind: 'partial',
+    lines: [`not put back, because somebody else wrote it or it cannot be written: ${server!.mappings}`],
+  })
+  expect(await readFile(server!.mappings, 'utf8')).toBe('mappings {x: y}\n')
+})
+
+test('a server says why without what it quotes of others', () => {
+  const reason = 'x.conf:3:1: Duplicate user "alice" detected, mapping "orders.get"'
+  expect(new ReloadRefusedError('S0', reason).hiding(['orders.get']).message).toBe(
+    `Server 'S0' refused to reload: x.conf:3:1: Duplicate user "…" detected, mapping "orders.get".`,
+  )
+})
+
+test('servers that share one file of mappings are changed by one writing of it', async () => {
+  await using all = await startConfigServers({size: 2})
+  const [one, other] = all.servers
+  const shared = one!.mappings
+  await writeFile(
+    other!.main,
+    (await readFile(other!.main, 'utf8')).replace(
+      'lattice-mappings.conf',
+      join('..', basename(one!.dir), 'lattice-mappings.conf'),
+    ),
+  )
+  const driver = await openConfigDriver(optionsFor(all, {mappingsFile: shared}))
+  const {verify} = await driver.apply(canary)
+  expect((await verify(5000)).outcomes.map(({outcome}) => outcome)).toEqual(['applied', 'applied'])
+  expect(await readFile(other!.mappings, 'utf8')).toBe('')
+})
+
+test('one process id is not that of two servers', async () => {
+  await using all = await startConfigServers({size: 2})
+  await expect(openConfigDriver(optionsFor(all, {pid: '1'}))).rejects.toMatchObject({kind: 'usage'})
 })
 
 test('a pid that is no nats-server gets no signal', async () => {

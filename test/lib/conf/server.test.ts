@@ -6,6 +6,7 @@ import {afterAll, beforeAll, expect, test} from 'vitest'
 
 import {readServers} from '../../../src/lib/apply/account-state.js'
 import {checkFile, findChecker} from '../../../src/lib/apply/config-check.js'
+import {readMappingFile} from '../../../src/lib/apply/config-file.js'
 import {predictFile} from '../../../src/lib/apply/config-table.js'
 import {renderMappings, UnwritableSubjectError, type FileMappings} from '../../../src/lib/conf/mappings-text.js'
 import {readConfig} from '../../../src/lib/conf/read-config.js'
@@ -59,6 +60,11 @@ test.each([
   const live = await load(text)
   expect(live).toBeInstanceOf(Map)
   expect(compareTables(predictFile(await ours()), live as MappingTable)).toEqual([])
+  const [varz] = await all.system!.ask('VARZ')
+  const {digest} = await readMappingFile(all.mains[0]!, {account: 'SHOP'}).catch(() => ({digest: undefined}))
+  const given = (varz!.data as {config_digest: string}).config_digest
+  // Variables cannot be kept in our file, so it is not read.
+  if (!text.includes('$W')) expect(digest).toBe(given)
 })
 
 test('whatever subjects are written, the server loads exactly them', async () => {
