@@ -1,10 +1,11 @@
 import * as Args from '@oclif/core/args'
 
-import {changeOptions, RouteCommand, routeFlags, unversionedRefFlag, versionsFlag} from '../../lib/cli/route-command.js'
+import {forFlag, HeldRouteCommand} from '../../lib/cli/held-route.js'
+import {clusterFlag, routeFlags, unversionedRefFlag, versionsFlag} from '../../lib/cli/route-command.js'
 import type {RouteChange} from '../../lib/routes/result.js'
 import {parseSplit} from '../../lib/routing/weights.js'
 
-export default class RouteAb extends RouteCommand {
+export default class RouteAb extends HeldRouteCommand {
   static override summary = 'Split the traffic of an entity over its versions.'
 
   static override description =
@@ -28,22 +29,16 @@ export default class RouteAb extends RouteCommand {
   static override flags = {
     entity: unversionedRefFlag({summary: 'Entity, where it is not the only one.'}),
     versions: versionsFlag({summary: 'Versions, in the order of the weights.'}),
+    cluster: clusterFlag,
+    ...forFlag,
     ...routeFlags,
   }
 
   async run(): Promise<RouteChange> {
     const {args, flags} = await this.parse(RouteAb)
     const asked = parseSplit(args.legs)
-    await using lattice = await this.openToChange(flags)
+    const {entity, versions, cluster} = flags
 
-    const change = await (
-      await lattice.routes()
-    ).split(asked, {
-      entity: flags.entity,
-      versions: flags.versions,
-      ...changeOptions(flags),
-    })
-
-    return this.report(change)
+    return this.change(flags, (routes, options) => routes.split(asked, {entity, versions, cluster, ...options}))
   }
 }

@@ -1,8 +1,9 @@
 import {versionFlag} from '../../lib/cli/flags.js'
-import {changeOptions, RouteCommand, routeFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
+import {forFlag, HeldRouteCommand} from '../../lib/cli/held-route.js'
+import {clusterFlag, routeFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
 import type {RouteChange} from '../../lib/routes/result.js'
 
-export default class RouteBluegreen extends RouteCommand {
+export default class RouteBluegreen extends HeldRouteCommand {
   static override summary = 'Move all traffic of an entity to one version.'
 
   static override examples = [
@@ -17,20 +18,15 @@ export default class RouteBluegreen extends RouteCommand {
 
   static override flags = {
     to: versionFlag({required: true, summary: 'Version that gets all traffic.'}),
+    cluster: clusterFlag,
+    ...forFlag,
     ...routeFlags,
   }
 
   async run(): Promise<RouteChange> {
     const {args, flags} = await this.parse(RouteBluegreen)
-    await using lattice = await this.openToChange(flags)
+    const {to, cluster} = flags
 
-    const change = await (
-      await lattice.routes()
-    ).cutOver(flags.to, {
-      entity: args.entity,
-      ...changeOptions(flags),
-    })
-
-    return this.report(change)
+    return this.change(flags, (routes, options) => routes.cutOver(to, {entity: args.entity, cluster, ...options}))
   }
 }

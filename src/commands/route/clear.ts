@@ -1,7 +1,8 @@
-import {changeOptions, RouteCommand, unmapFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
+import {forFlag, HeldRouteCommand} from '../../lib/cli/held-route.js'
+import {unmapFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
 import type {RouteChange} from '../../lib/routes/result.js'
 
-export default class RouteClear extends RouteCommand {
+export default class RouteClear extends HeldRouteCommand {
   static override summary = 'Remove the route of an entity, once it runs in one version again.'
 
   static override description =
@@ -17,14 +18,11 @@ export default class RouteClear extends RouteCommand {
     entity: unversionedRefArg({description: 'Entity, where it is not the only one with a route.'}),
   }
 
-  static override flags = unmapFlags
+  static override flags = {...forFlag, ...unmapFlags}
 
   async run(): Promise<RouteChange> {
     const {args, flags} = await this.parse(RouteClear)
-    await using lattice = await this.openToChange(flags)
 
-    const change = await (await lattice.routes()).clear(args.entity, changeOptions(flags))
-
-    return this.report(change)
+    return this.change(flags, (routes, options) => routes.clear(args.entity, options))
   }
 }

@@ -1,9 +1,10 @@
 import * as Flags from '@oclif/core/flags'
 
-import {changeOptions, RouteCommand, unmapFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
+import {forFlag, HeldRouteCommand} from '../../lib/cli/held-route.js'
+import {unmapFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
 import type {RouteChange} from '../../lib/routes/result.js'
 
-export default class RouteUndo extends RouteCommand {
+export default class RouteUndo extends HeldRouteCommand {
   static override summary = 'Take the last change of a route back; a second undo redoes it.'
 
   static override examples = [
@@ -18,20 +19,13 @@ export default class RouteUndo extends RouteCommand {
 
   static override flags = {
     to: Flags.integer({min: 1, helpValue: 'REV', summary: 'Go back to the route of this revision; for scripts.'}),
+    ...forFlag,
     ...unmapFlags,
   }
 
   async run(): Promise<RouteChange> {
     const {args, flags} = await this.parse(RouteUndo)
-    await using lattice = await this.openToChange(flags)
 
-    const change = await (
-      await lattice.routes()
-    ).undo(args.entity, {
-      to: flags.to,
-      ...changeOptions(flags),
-    })
-
-    return this.report(change)
+    return this.change(flags, (routes, options) => routes.undo(args.entity, {to: flags.to, ...options}))
   }
 }

@@ -1,4 +1,4 @@
-import type {RouteChange, ServerCount} from '../routes/result.js'
+import type {Preview, RouteChange, ServerCount} from '../routes/result.js'
 import type {RouteView} from '../routes/view.js'
 import type {MappingPlan} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
@@ -18,16 +18,23 @@ export function routeChangeView(change: RouteChange, options: TableOptions): str
     reason === undefined ? undefined : clean(reason),
     serversLine(change),
     dryRun ? mappingLines(mappings ?? [], change.source) : undefined,
+    ...(change.preview ?? []).map(previewLine),
+    change.expiresAt === undefined ? undefined : `Until ${clean(change.expiresAt)}`,
     undo === undefined ? undefined : `Undo: ${clean(undo)}`,
   ]
   return lines.filter((line) => line !== undefined).join('\n')
+}
+
+/** How to call a version that gets no traffic. */
+function previewLine({version, subjects, call}: Preview): string {
+  return `Preview ${clean(version)}: ${clean(call)} (${subjects.map(clean).join(', ')})`
 }
 
 /** Routes as a table, a line each. */
 export function routesView(views: readonly RouteView[], {terminal, now}: TableOptions & {readonly now: Date}): string {
   if (views.length === 0 && terminal) return 'No routes.'
   return table(
-    ['ENTITY', 'LEGS', 'LIVE', 'STATE', 'CHANGED', 'REVISION'],
+    ['ENTITY', 'LEGS', 'LIVE', 'STATE', 'CHANGED', 'REVISION', 'UNTIL'],
     views.map(({entity, recorded, effective, state}) => [
       entity,
       formatLegs(recorded?.legs),
@@ -35,6 +42,7 @@ export function routesView(views: readonly RouteView[], {terminal, now}: TableOp
       state,
       recorded === undefined ? '' : terminal ? formatAge(new Date(recorded.when), now) : recorded.when,
       recorded === undefined ? '' : String(recorded.revision),
+      recorded?.expiresAt ?? '',
     ]),
     {terminal},
   )
@@ -65,6 +73,7 @@ export function routeDetailsView({recorded, effective, ...view}: RouteView, now:
       who &&
         [who.claimed?.['actor'] && `${who.claimed['actor']} (claimed)`, who.user, who.host].filter(Boolean).join(', '),
     ],
+    ['until', recorded && untilText(recorded)],
     ['why', recorded?.why],
     ['revision', recorded && String(recorded.revision)],
   ])
@@ -74,6 +83,10 @@ export function routeDetailsView({recorded, effective, ...view}: RouteView, now:
 export function formatLegs(legs: readonly Leg[] | undefined | null): string {
   if (legs === undefined || legs === null) return ''
   return legs.length === 0 ? 'none' : legs.map((leg) => `${legLabel(leg)} ${leg.weight} %`).join(', ')
+}
+
+function untilText({expiresAt, restores}: NonNullable<RouteView['recorded']>): string | undefined {
+  return expiresAt === undefined ? undefined : `${expiresAt}, then back to ${formatLegs(restores) || 'what was before'}`
 }
 
 function headline({dryRun, changed, legs, entity}: RouteChange): string {

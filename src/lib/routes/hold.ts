@@ -1,5 +1,5 @@
 import type {Clock} from '../clock.js'
-import {ConflictError, ConnectionError} from '../errors.js'
+import {ConflictError, ConnectionError, InterruptedError} from '../errors.js'
 import {refuseEndings} from './credentials-end.js'
 import type {ChangeOptions} from './draft.js'
 import {knownRoutes, type KnownRoutes} from './find.js'
@@ -41,6 +41,7 @@ export async function holdRoute(
   {options, holding}: {readonly options: ChangeOptions; readonly holding: Holding},
 ): Promise<Held> {
   const {forMs, signal, clock, reopen, report} = holding
+  if (signal.aborted) throw new InterruptedError('Nothing was changed.')
   const timing = await openTiming(deps, {...options, forMs})
   const change = await act({...options, expiresAt: timing.expiresAt})
   report(change)

@@ -3,19 +3,29 @@ import type {Version} from '../entity/version.js'
 import type {RouteRecord} from '../records/route.js'
 import {routeKey, type Addressed} from '../routing/source.js'
 import type {AskedSplit} from '../routing/weights.js'
+import type {AdoptOptions} from './adopt.js'
+import type {RouteDifference} from './diff.js'
 import type {ChangeOptions} from './draft.js'
 import {knownRoutes, requireRouted, routeOf} from './find.js'
+import type {RouteHistory} from './history.js'
+import type {Held, Holding} from './hold.js'
 import type {SplitHints} from './infer.js'
 import type {LintAccountOptions, LintedAccount} from './lint-account.js'
 import type {RenderedRoutes, RenderOptions} from './render.js'
+import {changeMany, type AskedChange} from './many.js'
+import {openReady} from './ready.js'
+import type {Reconciliation, ReconcileOptions} from './reconcile.js'
 import type {RouteChange} from './result.js'
 import type {ObserveRouteOptions} from './observed.js'
-import {openReader, openSession, type RouteDeps} from './session.js'
-import {cutOver, splitTraffic} from './split.js'
-import {RouteStore} from './store.js'
+import {openReader, type RouteDeps} from './session.js'
+import {cutOver, splitTraffic, type PlaceOption} from './split.js'
+import type {Stepped, SteppedCanary, Stepping} from './steps.js'
+import {openStore} from './store.js'
+import type {Fault, Shift} from './strategies.js'
 import type {Target, WrittenSubjects} from './target.js'
 import type {TracedRoute, TraceRouteOptions} from './trace.js'
 import {clearRoute, undoRoute, type UndoOptions} from './undo.js'
+import type {RouteVerification, VerifyOptions} from './verify.js'
 import {routeView, type RouteView} from './view.js'
 import type {RouteTick, WatchOptions} from './watch.js'
 
@@ -32,23 +42,72 @@ export class Routes {
   }
 
   /** Splits an entity's traffic over versions; entity and versions are inferred where that leaves no choice. */
-  split(asked: AskedSplit, options: ChangeOptions & SplitHints = {}): Promise<RouteChange> {
+  split(asked: AskedSplit, options: ChangeOptions & SplitHints & PlaceOption = {}): Promise<RouteChange> {
     return splitTraffic(this.#deps, asked, options)
   }
 
   /** Moves all of an entity's traffic to one version. */
-  cutOver(to: Version, options: ChangeOptions & {readonly entity?: EntityRef | undefined} = {}): Promise<RouteChange> {
-    return cutOver(this.#deps, {to, entity: options.entity}, options)
+  cutOver(
+    to: Version,
+    options: ChangeOptions & PlaceOption & {readonly entity?: EntityRef | undefined} = {},
+  ): Promise<RouteChange> {
+    return cutOver(this.#deps, {to, entity: options.entity, cluster: options.cluster}, options)
+  }
+
+  /** Gives one version its share of an entity's traffic; the others keep their proportions. */
+  async shift(shift: Shift, options: ChangeOptions = {}): Promise<RouteChange> {
+    const {shiftTraffic} = await import('./strategies.js')
+    return shiftTraffic(this.#deps, shift, options)
+  }
+
+  /** Lets some or all requests to a version fail at once. */
+  async fault(
+    fault: Fault,
+    {entity, ...options}: ChangeOptions & {readonly entity?: EntityRef | undefined} = {},
+  ): Promise<RouteChange> {
+    const {simulateFault} = await import('./strategies.js')
+    return simulateFault(this.#deps, {fault, entity}, options)
+  }
+
+  /** Makes a change for some time, and puts back what was before. */
+  async hold(
+    act: (options: ChangeOptions) => Promise<RouteChange>,
+    held: {readonly options: ChangeOptions; readonly holding: Holding},
+  ): Promise<Held> {
+    const {holdRoute} = await import('./hold.js')
+    return holdRoute(this.#deps, act, held)
+  }
+
+  /** Raises a version's share step by step. */
+  async step(canary: SteppedCanary, stepping: Stepping): Promise<Stepped> {
+    const {stepTraffic} = await import('./steps.js')
+    return stepTraffic(this.#deps, canary, stepping)
+  }
+
+  /** Puts back what should be back by now, and ends what died. */
+  async reconcile(options: ReconcileOptions = {}): Promise<Reconciliation> {
+    const {reconcileRoutes} = await import('./reconcile.js')
+    return reconcileRoutes(this.#deps, options)
+  }
+
+  /** For work that opens its routes anew; see Reopen. */
+  use<T>(work: (deps: RouteDeps) => Promise<T>): Promise<T> {
+    return work(this.#deps)
+  }
+
+  /** Changes several routes in one step, as a file or a plan asks. */
+  changeMany(asked: readonly AskedChange[], options: ChangeOptions = {}): Promise<RouteChange[]> {
+    return changeMany(this.#deps, {strategy: 'apply', asked}, options)
   }
 
   /** Removes an entity's mapping; without a reference, that of the only route. */
   async clear(ref: EntityRef | undefined, options: ChangeOptions = {}): Promise<RouteChange> {
-    return clearRoute(await openSession(this.#deps, options), ref, options)
+    return clearRoute(await openReady(this.#deps, options), ref, options)
   }
 
   /** Takes the last change of an entity's route back; a second undo redoes. */
   async undo(ref: EntityRef | undefined, options: UndoOptions = {}): Promise<RouteChange> {
-    return undoRoute(await openSession(this.#deps, options), ref, options)
+    return undoRoute(await openReady(this.#deps, options), ref, options)
   }
 
   /** Every route that is recorded, sorted by entity; with system credentials, what is live as well. */
@@ -98,6 +157,38 @@ export class Routes {
       : traceRoute(this.#deps, target, options)
   }
 
+  /** Who changed a route, when, why and from what to what. */
+  async history(ref: EntityRef | undefined, written: WrittenSubjects = {}): Promise<RouteHistory> {
+    const {routeHistory} = await import('./history.js')
+    return routeHistory(this.#deps, ref, written)
+  }
+
+  /** How what is recorded differs from what is live; of one route, or of all. */
+  async diff(ref: EntityRef | undefined, written: WrittenSubjects = {}): Promise<RouteDifference[]> {
+    const {differenceOf} = await import('./diff.js')
+    const named = ref !== undefined || (written.sources?.length ?? 0) > 0
+    const views = named ? [await this.show(ref, written)] : await this.list()
+    return views.map(differenceOf)
+  }
+
+  /** Whether what is recorded is live on every server; of one route, or of all. */
+  async verify(ref: EntityRef | undefined, options: VerifyOptions = {}): Promise<RouteVerification> {
+    const {verifyRoutes} = await import('./verify.js')
+    return verifyRoutes(this.#deps, ref, options)
+  }
+
+  /** Makes what is recorded live again where it is not. */
+  async repair(verification: RouteVerification, options: ChangeOptions = {}): Promise<RouteChange[]> {
+    const {repairRoutes} = await import('./repair.js')
+    return repairRoutes(this.#deps, verification, options)
+  }
+
+  /** Takes over a mapping that was made elsewhere. */
+  async adopt(ref: EntityRef | undefined, options: AdoptOptions = {}): Promise<RouteChange> {
+    const {adoptRoute} = await import('./adopt.js')
+    return adoptRoute(this.#deps, ref, options)
+  }
+
   /** What is wrong with the mappings of the account as it is now. */
   async lint(options: LintAccountOptions = {}): Promise<LintedAccount> {
     const {lintAccount} = await import('./lint-account.js')
@@ -112,7 +203,7 @@ export class Routes {
 
   /** The record of an entity's route; undefined when there is none. For what stops and scales versions. */
   async recordOf(entity: Addressed): Promise<RouteRecord | undefined> {
-    const store = await RouteStore.open(this.#deps.connection, this.#deps.spec)
+    const store = await openStore(this.#deps.connection, this.#deps.spec, this.#deps.access?.state)
     return (await store.get(routeKey(entity)))?.record
   }
 }

@@ -1,4 +1,4 @@
-import {LatticeError, UsageError, type ErrorKind} from '../errors.js'
+import {LatticeError, type ErrorKind} from '../errors.js'
 import type {Leg} from '../routing/weights.js'
 import type {ChangeOptions} from './draft.js'
 import {runGate, type Gate} from './gate.js'
@@ -158,17 +158,4 @@ export class GateFailedError extends LatticeError {
       },
     )
   }
-}
-
-/** Parses `5,25,50,100`: whole percents from 1 to 100 that grow; throws a UsageError. */
-export function parseSteps(text: string): number[] {
-  const weights = text.split(',').map((part) => (/^\d{1,3}$/.test(part) ? Number(part) : NaN))
-  if (weights.every((weight, index) => weight >= 1 && weight <= 100 && weight > (weights[index - 1] ?? 0)))
-    return weights
-  throw new UsageError(
-    `${JSON.stringify(text)} are no steps: whole percents from 1 to 100 are wanted, each above the one before.`,
-    {
-      suggestions: ['--step 5,25,50,100'],
-    },
-  )
 }

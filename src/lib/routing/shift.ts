@@ -82,6 +82,19 @@ export function placeLegs(legs: readonly Leg[], cluster: string, own: readonly L
   return checkLegs(key(own) === key(elsewhere) ? others : [...others, ...own.map((leg) => ({...leg, cluster}))])
 }
 
+/** Parses `5,25,50,100`: whole percents from 1 to 100 that grow; throws a UsageError. */
+export function parseSteps(text: string): number[] {
+  const weights = text.split(',').map((part) => (/^\d{1,3}$/.test(part) ? Number(part) : NaN))
+  if (weights.every((weight, index) => weight >= 1 && weight <= 100 && weight > (weights[index - 1] ?? 0)))
+    return weights
+  throw new UsageError(
+    `${JSON.stringify(text)} are no steps: whole percents from 1 to 100 are wanted, each above the one before.`,
+    {
+      suggestions: ['--step 5,25,50,100'],
+    },
+  )
+}
+
 function mapPlaces(legs: readonly Leg[], change: (place: readonly Leg[]) => readonly Leg[]): Leg[] {
   const places = Map.groupBy(legs, ({cluster}) => cluster)
   return checkLegs([...places.values()].flatMap(change))
