@@ -1,11 +1,15 @@
 import type {Entity} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
-import {probeSubject} from '../observe/subjects.js'
+import {LatticeError} from '../errors.js'
+import {readCounters} from '../observe/counters.js'
+import {covers, patternOf, probeSubject, sourceHeard} from '../observe/subjects.js'
 import {traceSubject} from '../observe/trace.js'
 import type {TracedDestination, TracedSubject} from '../observe/traced.js'
 import {endpointsOf, sinkOf, type Endpoint} from '../routing/endpoint.js'
+import {isLiteralSubject} from '../routing/subject.js'
 import {knownRoutes, requireRouted} from './find.js'
+import {observeSource} from './observed.js'
 import type {RouteDeps} from './session.js'
 import {RouteStore} from './store.js'
 import type {Target} from './target.js'
@@ -51,12 +55,38 @@ export async function traceRoute(deps: RouteDeps, target: Target, options: Trace
   const known = await knownRoutes(deps, store, target)
   const entity = requireRouted(target, known, 'trace')
   const traces: TracedEndpoint[] = []
+  const versions = versionsOf(entity, known.routes)
   for (const endpoint of endpointsOf(known.lattice, entity)) {
-    const subject = probeSubject(endpoint.source)
-    const trace = await traceSubject(connection, subject, {...options, timeoutMs: spec.timeoutMs})
-    traces.push(withVersions(trace, endpoint, versionsOf(entity, known.routes)))
+    for (const subject of await subjectsOf(deps, endpoint, versions)) {
+      const trace = await traceSubject(connection, subject, {...options, timeoutMs: spec.timeoutMs})
+      traces.push(withVersions(trace, endpoint, versions))
+    }
   }
   return {entity: entityName(entity), lattice: known.lattice, traces}
+}
+
+/** A service may have very many endpoints behind one wildcard. */
+const mostSubjects = 10
+
+/** The subjects of a source that somebody listens to behind it; where that cannot be seen, one that the source matches. */
+async function subjectsOf(
+  deps: RouteDeps,
+  {source, addressOf}: Endpoint,
+  versions: readonly Version[],
+): Promise<string[]> {
+  if (isLiteralSubject(source)) return [source]
+  const addresses = versions.flatMap((version) => addressOf(version) ?? [])
+  const readings = await readCounters(await observeSource(deps), addresses.map(patternOf)).catch(noneIfRefused)
+  const heard = readings.flatMap(({subscriptions}) =>
+    subscriptions.flatMap(({subject}) => addresses.flatMap((address) => sourceHeard(source, address, subject) ?? [])),
+  )
+  const subjects = [...new Set(heard)].sort().slice(0, mostSubjects)
+  return subjects.length === 0 ? [probeSubject(source)] : subjects
+}
+
+function noneIfRefused(error: unknown): [] {
+  if (error instanceof LatticeError) return []
+  throw error
 }
 
 function versionsOf(
@@ -68,22 +98,21 @@ function versionsOf(
   return [...new Set([...running, ...recorded])]
 }
 
-/** Wildcards of an address are filled as those of the source were. */
 function withVersions(trace: TracedSubject, endpoint: Endpoint, versions: readonly Version[]): TracedEndpoint {
   const places = versions.flatMap((version) => {
     const address = endpoint.addressOf(version)
     const sink = address === undefined ? undefined : sinkOf(address)
     return [
-      ...(address === undefined ? [] : [{subject: probeSubject(address), version}]),
-      ...(sink === undefined ? [] : [{subject: probeSubject(sink), version, sink: true as const}]),
+      ...(address === undefined ? [] : [{pattern: patternOf(address), version}]),
+      ...(sink === undefined ? [] : [{pattern: patternOf(sink), version, sink: true as const}]),
     ]
   })
   return {
     ...trace,
     destinations: trace.destinations.map((destination) => {
-      const found = places.find(({subject}) => subject === (destination.mapped ?? destination.subject))
+      const found = places.find(({pattern}) => covers(pattern, destination.mapped ?? destination.subject))
       if (found === undefined) return destination
-      const {subject: _, ...leg} = found
+      const {pattern: _, ...leg} = found
       return {...destination, ...leg}
     }),
   }
