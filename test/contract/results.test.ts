@@ -142,6 +142,42 @@ const plannedRoute = z.strictObject({
   mappings: z.array(z.strictObject({source: text, destinations})),
   record: z.looseObject({legs}),
 })
+const level = z.enum(['refuse', 'warn'])
+const lint = z.strictObject({
+  clean: yes,
+  refusals: count,
+  warnings: count,
+  serverVersion: text,
+  checked: z.array(
+    z.strictObject({
+      input: text,
+      form: z.enum(['config', 'jwt', 'claims', 'nsc', 'plan', 'account']),
+      account: text.optional(),
+      mappings: count,
+      findings: z.array(
+        z.strictObject({
+          rule: text,
+          level,
+          sentence: text,
+          why: text,
+          fix: text,
+          source: text.optional(),
+          where: text.optional(),
+        }),
+      ),
+      foreign: z.array(z.strictObject({rule: text, level, count})).optional(),
+    }),
+  ),
+})
+const rendered = z.strictObject({
+  lattice: text,
+  format: z.enum(['config', 'jwt', 'nsc', 'yaml', 'json']),
+  routes: z
+    .array(z.strictObject({entity: text, mappings: z.array(z.strictObject({source: text, destinations})).min(1)}))
+    .min(1),
+  text,
+  notes: z.array(text),
+})
 const routeView = z.strictObject({
   entity: text,
   key: actorKey,
@@ -166,6 +202,57 @@ const routeView = z.strictObject({
     agrees: yes,
     servers: z.array(z.strictObject({name: text, state: z.enum(['applied', 'stored', 'differs'])})),
   }),
+})
+const measured = {share: z.number(), interval: z.tuple([z.number(), z.number()])}
+const observed = z.strictObject({
+  legs: z.array(
+    z.strictObject({
+      version: version.optional(),
+      listeners: count,
+      taps: count,
+      messages: count,
+      ratePerSecond: z.number(),
+      ...measured,
+      asked: z.number(),
+      agrees: yes,
+    }),
+  ),
+  messages: count,
+  ratePerSecond: z.number(),
+  windowMs: count,
+  agrees: yes,
+  servers: z.array(text).length(1),
+  gaps: z.array(text),
+})
+const tracedServer = z.strictObject({id: text, name: text, cluster: text.optional()})
+const trace = z.strictObject({
+  entity: text,
+  lattice: text,
+  traces: z.array(
+    z.strictObject({
+      subject: text,
+      server: tracedServer,
+      probes: count,
+      answered: count,
+      incomplete: count,
+      destinations: z.array(
+        z.strictObject({
+          subject: text,
+          mapped: text.optional(),
+          version,
+          fate: z.literal('delivered'),
+          probes: count,
+          ...measured,
+          subscribers: z.array(z.strictObject({server: text, client: text, subscription: text, queue: text})).min(1),
+        }),
+      ),
+      path: z
+        .array(
+          z.strictObject({server: tracedServer, further: count, events: z.array(z.looseObject({type: text})).min(3)}),
+        )
+        .length(1),
+    }),
+  ),
 })
 const blindRouteView = routeView.extend({
   state: z.literal('unknown'),
@@ -496,7 +583,15 @@ test.each([
   [['route', 'ab', '60/40', '--dry-run'], plannedRoute],
   [['route', 'ab', '70/30'], route.omit({pushMs: true, liveAt: true, undo: true})],
   [['route', 'show', 'echo'], routeView],
+  [['route', 'show', 'echo', '--window', '100ms'], routeView.extend({observed})],
+  [['route', 'trace', 'echo', '--probes', '20'], trace],
   [['route', 'ls'], z.strictObject({lattice: z.string(), routes: z.array(routeView).length(1)})],
+  [['route', 'lint'], lint],
+  [['route', 'render'], rendered],
+  [
+    ['route', 'ab', '60/40', '--driver', 'print'],
+    plannedRoute.extend({state: z.literal('printed'), driver: z.literal('print'), printed: text}),
+  ],
   [['route', 'ab', '60/40'], route],
   [['cache', 'get', 'claims', 'echo@1.0.0'], record],
   [['cache', 'ls', '--kind', 'claims'], z.strictObject({lattice: z.string(), records: z.array(record).min(2)})],

@@ -84,6 +84,7 @@ function lintPlans(
 function formOf(text: string): FileForm {
   if (tokenIn(text) !== undefined || claimsIn(text) !== undefined) return 'jwt'
   if (/^(?:\s*#[^\n]*\n)*\s*nsc\s+(?:add|delete|push)\s/.test(text)) return 'nsc'
+  if (/^\s*\{\s*"format"\s*:\s*"lattice-route-plan\//.test(text)) return 'plan'
   // A list of mappings begins with one, in JSON as in YAML; in a configuration they are a map.
   if (/^(?:\s*#[^\n]*\n)*\s*(?:\{\s*"mappings"\s*:\s*\[|mappings:\s*(?:\n\s*-|\[))/.test(text)) return 'plan'
   return 'config'

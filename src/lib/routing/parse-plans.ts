@@ -4,10 +4,13 @@ import type {MappingPlan} from './plan.js'
 import {sortedPlans} from './render-plans.js'
 import {writtenMappings} from './written.js'
 
-/** The inverse of renderJson and renderYaml; throws a UsageError with the reason for anything else. */
+/**
+ * The inverse of renderJson and renderYaml, which also takes the mappings of what `route plan` writes; throws a
+ * UsageError with the reason for anything else.
+ */
 export async function parsePlans(text: string): Promise<MappingPlan[]> {
   const document = await parseDocument(text)
-  const mappings = isObject(document) ? document['mappings'] : undefined
+  const mappings = isObject(document) ? listOf(document) : undefined
   if (!Array.isArray(mappings)) throw new UsageError("The text holds no list 'mappings'.")
   return sortedPlans(
     mappings.map((item: unknown) => {
@@ -18,6 +21,12 @@ export async function parsePlans(text: string): Promise<MappingPlan[]> {
       return plainMapping(mapping!)
     }),
   )
+}
+
+function listOf({mappings, routes}: Record<string, unknown>): unknown {
+  if (mappings !== undefined || !Array.isArray(routes)) return mappings
+  const lists = routes.map((route: unknown) => (isObject(route) ? route['mappings'] : undefined))
+  return lists.every((list) => Array.isArray(list)) ? lists.flat() : undefined
 }
 
 async function parseDocument(text: string): Promise<unknown> {

@@ -334,6 +334,7 @@ describe('forms of ours', () => {
       [renderJson(plans), 'plan'],
       [await renderYaml(plans), 'plan'],
       [configOf({a: [one('b', 60), one('c', 20)]}), 'config'],
+      [JSON.stringify({format: 'lattice-route-plan/1', routes: [{mappings: plans}, {mappings: []}]}), 'plan'],
     ] as const) {
       expect(await lintText('file', text, {now})).toMatchObject([{form, mappings: 1, findings: [{rule: 'rest'}]}])
     }
