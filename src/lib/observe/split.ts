@@ -72,7 +72,10 @@ export function tallySplit(before: Snapshot, after: Snapshot, addresses: readonl
     servers: [...after.servers.values()].map(({name}) => name).sort(),
     gaps: [
       ...gaps,
-      ...deaf.map(({version}) => `Nobody listens for ${version ?? 'the rest'}: what it gets is not counted.`),
+      ...deaf.map(
+        ({version}) =>
+          `No subscription of ${version ?? 'the rest'} is seen: nobody listens, or behind a leaf node, and what it gets is not counted.`,
+      ),
     ],
   }
 }

@@ -182,7 +182,9 @@ test('where nobody listens nothing can be counted, and the rest is compared with
   )
   expect(split.agrees).toBe(false)
   expect(split.legs.map(({asked}) => asked)).toEqual([66.67, 33.33, undefined])
-  expect(split.gaps).toEqual(['Nobody listens for 3.0.0: what it gets is not counted.'])
+  expect(split.gaps).toEqual([
+    'No subscription of 3.0.0 is seen: nobody listens, or behind a leaf node, and what it gets is not counted.',
+  ])
 })
 
 test('a whole cluster of draws is told as it was asked for, and 30 points more are noticed', () => {
