@@ -123,7 +123,7 @@ export class SharedSubjectError extends UnsafeError {
   constructor(service: string, {endpoint, subject, queue, versions}: ImplicitSplit) {
     const names = versions.map(({version}) => version)
     const ratio = versions.map(({share}) => share).join(':')
-    const last = names.at(-1)
+    const last = names[names.length - 1]!
     const [first, ...rest] = subject.split('.')
     const own = [first, `v${last.split('.')[0]!}`, ...rest].join('.')
     super(
