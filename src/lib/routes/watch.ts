@@ -116,7 +116,7 @@ async function tick({deps, entity, source, samples}: Watched, options: WatchOpti
   const observed = window && withoutSilentSource(tallySplit(window.first, window.last, addresses))
   const whole = window?.whole === true
   const seen = {...view, ...(observed === undefined ? {} : {observed})}
-  const waitingFor = missingTo(seen, {whole, addresses})
+  const waitingFor = missingTo(seen, {whole, addresses, known: stored?.record.servers ?? []})
   const probing = options.untilStable && waitingFor === undefined && !view.effective.visible
   const probed = probing ? await probe(deps, {entity, view}, options) : undefined
   const wrong = probed?.find(({outcome}) => outcome !== 'applied')
@@ -141,22 +141,33 @@ async function probe(
   return servers
 }
 
+interface Measured {
+  readonly whole: boolean
+  readonly addresses: readonly ObservedAddress[]
+  /** Names of the servers that the last change was made on. */
+  readonly known: readonly string[]
+}
+
 /** In a few words, the first thing that keeps a route from being what was asked for. */
-function missingTo(
-  view: RouteView,
-  {whole, addresses}: {readonly whole: boolean; readonly addresses: readonly ObservedAddress[]},
-): string | undefined {
+function missingTo(view: RouteView, {whole, addresses, known}: Measured): string | undefined {
   const {effective, observed, state} = view
-  if (effective.visible && state !== 'current' && state !== 'none') return `the route is ${state}`
+  if (effective.visible && (state === 'drifted' || state === 'interrupted')) return `the route is ${state}`
   if (askedLegs(view).length === 0) return 'there is no route'
   const differing = effective.visible ? effective.servers.find((server) => server.state === 'differs') : undefined
   if (differing !== undefined) return `server '${differing.name}' has another mapping`
+  const silent = effective.visible ? silentServer(known, effective.servers) : undefined
+  if (silent !== undefined) return `server '${silent}' does not answer`
   if (observed === undefined || !whole) return 'a whole window was not measured yet'
   if (observed.messages === 0) return 'no message was sent in the window'
   if (addresses.every(({weight}) => weight === undefined)) return undefined
   const off = observed.legs.find(({agrees}) => agrees === false)
   if (off !== undefined) return `${off.version ?? 'what is not mapped'} gets ${off.share} % and not ${off.asked ?? 0} %`
   return observed.agrees ? undefined : (observed.gaps.at(-1)?.replace(/\.$/, '') ?? 'the shares differ')
+}
+
+/** One of those that took the last change and does not answer now; servers without a name get a new one at each start. */
+function silentServer(known: readonly string[], present: readonly {readonly name: string}[]): string | undefined {
+  return known.find((name) => !/^N[A-Z2-7]{55}$/.test(name) && !present.some((server) => server.name === name))
 }
 
 function ignoreIf(signal: AbortSignal): (error: unknown) => void {

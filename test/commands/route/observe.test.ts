@@ -4,8 +4,10 @@ import RouteAb from '../../../src/commands/route/ab.js'
 import RouteShow from '../../../src/commands/route/show.js'
 import RouteTrace from '../../../src/commands/route/trace.js'
 import RouteWatch from '../../../src/commands/route/watch.js'
+import {routeKey} from '../../../src/lib/routing/source.js'
 import {until} from '../../support/nats-server.js'
 import {startPump} from '../../support/pump.js'
+import {openRoutes} from '../../support/routes.js'
 import {startRouteServer, type RouteServer} from '../../support/route-lattice.js'
 import {changeAccount} from '../../support/users.js'
 
@@ -133,6 +135,20 @@ describe('route watch', () => {
       "The route of 'echo' is not stable after 0.6 s: no message was sent in the window.",
     )
     expect(lines(stdout)[0]).toMatchObject({entity: 'echo', stable: false})
+  })
+
+  test('is not stable while a server that took the change does not answer', async () => {
+    await using lattice = await routes.lattice()
+    await lattice.run(RouteAb, '60/40')
+    await using _pump = startPump(lattice.connection, lattice.source)
+    await using opened = await openRoutes(routes.server.spec(lattice.name))
+    const key = routeKey({kind: 'actor', key: lattice.key})
+    const {record, revision} = (await opened.store.get(key))!
+    await opened.store.put(key, {...record, servers: [...record.servers, 'silent']}, revision)
+    const args = ['echo', '--until-stable', '--window', '100ms', '--timeout', '700ms']
+    const {stderr, exitCode} = await lattice.run(RouteWatch, ...args)
+    expect(exitCode).toBe(6)
+    expect(stderr).toContain("server 'silent' does not answer")
   })
 
   test('tells of a server that has another mapping, and ends with 130 when it is interrupted', async () => {
