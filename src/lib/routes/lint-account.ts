@@ -1,5 +1,4 @@
 import type {ServerView, TableView} from '../apply/driver.js'
-import {compareVersions} from '../entity/version.js'
 import {MissingSystemCredentialsError} from '../nats/system-user.js'
 import {compareTables, predictTable, type TokenMappings} from '../routing/effective.js'
 import {endpointsOf} from '../routing/endpoint.js'
@@ -9,6 +8,7 @@ import type {MappingPlan} from '../routing/plan.js'
 import {finding, type Finding} from '../routing/rule-book.js'
 import {lintMappings} from '../routing/rules.js'
 import {writtenMappings} from '../routing/written.js'
+import {lowestVersion} from './server-versions.js'
 import {recordedEntity} from './target.js'
 import {openReader, type RouteDeps} from './session.js'
 import type {StoredRoute} from './store.js'
@@ -52,7 +52,9 @@ export function judgeTable(
   options: TableOptions,
 ): Pick<LintTarget, 'mappings' | 'findings' | 'foreign'> {
   const table = predictTable(view.mappings)
-  const form = {...options, form: 'jwt' as const}
+  // Where accounts are configured, no server has a token of them.
+  const configured = view.servers.length > 0 && view.servers.every(({live}) => live?.token === '')
+  const form = {...options, form: configured ? ('config' as const) : ('jwt' as const)}
   const plans = Object.entries(view.mappings).filter(([source]) => ours.has(source))
   const own = lintPlans(table, plans.map(planOf), form)
   const all = lintMappings(writtenMappings(view.mappings).mappings, form)
@@ -75,10 +77,6 @@ function judgeLive({mappings, servers}: TableView): Finding[] {
       where: server.name,
     }),
   )
-}
-
-function lowestVersion({servers}: TableView): string | undefined {
-  return servers.map(({server}) => server.version).sort(compareVersions)[0]
 }
 
 function planOf([source, list]: [string, TokenMappings[string]]): MappingPlan {

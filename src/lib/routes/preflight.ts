@@ -8,10 +8,11 @@ import {covers} from '../observe/subjects.js'
 import {allowable} from '../routing/allow.js'
 import {predictTable, type MappingTable} from '../routing/effective.js'
 import {endpointsOf, type Endpoint} from '../routing/endpoint.js'
-import {lintPlan, type Finding} from '../routing/lint.js'
+import {lintPlans, type Finding} from '../routing/lint.js'
 import {isLiteralSubject, subjectsOverlap} from '../routing/subject.js'
-import type {ChangeOptions, ChangePlan} from './draft.js'
+import {changesOf, type ChangeOptions, type ChangePlan} from './draft.js'
 import type {Session} from './session.js'
+import {lowestVersion} from './server-versions.js'
 import {judgeSinks} from './sinks.js'
 
 /** One subscription as a server lists it. */
@@ -43,13 +44,14 @@ export async function readSubscribers(
 
 /** Everything that speaks against one of the plans that change together: guards of the table, and legs without live subscribers. */
 export async function findProblems(session: Session, plan: ChangePlan, all: readonly ChangePlan[]): Promise<Finding[]> {
-  const {deps, lattice, view} = session
-  const {inboxPrefix} = deps.spec
+  const {deps, driver, lattice, view} = session
   const {entity, legs} = plan.wanted
-  const table = tableWith(predictTable(view.mappings), all)
-  const guards = plan.mappings.flatMap((mapping) =>
-    lintPlan(table, mapping, inboxPrefix === undefined ? {} : {inboxPrefix}),
-  )
+  const others = all.filter((other) => other !== plan)
+  const guards = lintPlans(tableWith(predictTable(view.mappings), others), plan.mappings, {
+    form: driver.name,
+    inboxPrefix: deps.spec.inboxPrefix,
+    serverVersion: lowestVersion(view),
+  })
   const versions = [...new Set(legs.filter(({sink}) => sink !== true).map(({version}) => version))]
   const findings = await Promise.all(
     (legs.length === 0 ? [] : endpointsOf(lattice, entity)).flatMap((endpoint) =>
@@ -59,10 +61,13 @@ export async function findProblems(session: Session, plan: ChangePlan, all: read
   return [...findings.flat(), ...(await judgeSinks(session, plan)), ...guards]
 }
 
-/** The table as it will be, for what one plan means to another. */
+/** The table as it will be with the other plans, for what one means to another. */
 function tableWith(table: MappingTable, plans: readonly ChangePlan[]): MappingTable {
   const changed = new Map(table)
-  for (const {mappings} of plans) for (const {source, destinations} of mappings) changed.set(source, destinations)
+  for (const {source, destinations} of plans.flatMap(changesOf)) {
+    if (destinations === undefined) changed.delete(source)
+    else changed.set(source, destinations)
+  }
   return changed
 }
 

@@ -24,7 +24,7 @@ export function lintPlan(table: MappingTable, plan: MappingPlan, options: LintOp
 export function lintPlans(table: MappingTable, plans: readonly MappingPlan[], options: LintOptions = {}): Finding[] {
   const sources = new Set([...table.keys(), ...plans.map(({source}) => source)])
   const index = indexSources(sources)
-  const known = {serverVersion: newestKnown, ...options}
+  const known = {...options, serverVersion: options.serverVersion ?? newestKnown}
   const added = plans.some(({source}) => !table.has(source))
   return [
     ...plans.flatMap((plan) => {

@@ -147,6 +147,19 @@ describe('route lint of the live account', () => {
     await changeAccount(routes.server, {mappings: {}})
   })
 
+  test('a change counts what it adds to the table', async () => {
+    await using lattice = await routes.lattice()
+    const mappings = Object.fromEntries(
+      Array.from({length: 200}, (_, index) => [`m.${index}`, [{subject: `n.${index}`}]]),
+    )
+    await changeAccount(routes.server, {mappings})
+    const {stderr, exitCode} = await lattice.run(RouteAb, '70/30')
+    expect(exitCode).toBe(0)
+    expect(stderr).toBe('Warning: The account would have 201 mappings, and every message is compared with each.\n')
+    expect((await lattice.run(RouteAb, '60/40')).stderr).toBe('')
+    await changeAccount(routes.server, {mappings: {}})
+  })
+
   test('without system credentials is exit 11', async () => {
     await using lattice = await routes.lattice()
     const {exitCode, stderr} = await lattice.runWith({LATTICE_SYS_CREDS: undefined}, RouteLint)
