@@ -1,19 +1,17 @@
 import {basename} from 'node:path'
 
-import {renderMappings} from '../conf/mappings-text.js'
 import {LatticeError} from '../errors.js'
 import type {ServerIdentity} from '../nats/system.js'
 import {compareTables, type MappingTable} from '../routing/effective.js'
 import {readServers} from './account-state.js'
-import {checkFile, findChecker, RefusedByCheckError} from './config-check.js'
 import type {ConfigReading, ConfigTarget} from './config-driver.js'
 import type {MappingFile} from './config-file.js'
 import {leafNotes} from './config-leaves.js'
-import {putBack, restoreFiles, type Reloaded, type Written} from './config-put-back.js'
-import {hideQuoted, readLoadTimes, reload, ReloadRefusedError, type Reload} from './config-reload.js'
+import {putBack, type Reloaded} from './config-put-back.js'
+import {readLoadTimes, reload, ReloadRefusedError, type Reload} from './config-reload.js'
 import {FilesElsewhereError, matchServers} from './config-servers.js'
 import {changeMappings, predictFile} from './config-table.js'
-import {replaceFile} from './config-write.js'
+import {stageFiles, subjectsOf} from './config-stage.js'
 import type {TableChange} from './driver.js'
 
 /** What was done, and the table that each server should have by its id. */
@@ -43,11 +41,7 @@ export async function applyToFiles(
   const steps = (await pairUp(target, files)).map(({server, file}) => {
     return {server, file, table: predictFile(changeMappings(file.mappings, change))}
   })
-  const program = await findChecker()
-  const mains = files.map(({main}) => main)
-  const sound = program === undefined ? [] : await passing(program, mains)
-  const written = await writeFiles(files, change)
-  if (program !== undefined) await checkWritten({program, mains: sound, ours: subjectsOf(change)}, written)
+  const {written, unchecked} = await stageFiles(files, change)
   const done: Reloaded[] = []
   for (const step of steps) {
     const previous = view.servers.find(({server}) => server.id === step.server.id)?.live?.table
@@ -63,7 +57,6 @@ export async function applyToFiles(
       throw await putBack(target, {cause, written, done})
     }
   }
-  const unchecked = mains.filter((main) => program !== undefined && !sound.includes(main))
   return {
     notes: [
       ...(await leafNotes(target, view, change)),
@@ -89,52 +82,6 @@ async function pairUp({seen}: ConfigTarget, files: readonly MappingFile[]): Prom
   const elsewhere = found.filter(({file}) => file === undefined).map(({server}) => server.name)
   if (elsewhere.length > 0) throw new FilesElsewhereError(elsewhere)
   return found.map(({server, file}) => ({server, file: file!}))
-}
-
-async function passing(program: string, mains: readonly string[]): Promise<string[]> {
-  const checks = await Promise.all(mains.map((main) => checkFile(program, main)))
-  return mains.filter((_, index) => checks[index]!.ok)
-}
-
-/** Servers on one machine may share our file. */
-async function writeFiles(files: readonly MappingFile[], change: TableChange): Promise<Written[]> {
-  const written: Written[] = []
-  const distinct = [...new Map(files.map((file) => [file.path, file])).values()]
-  try {
-    for (const {path, text, main, mappings} of distinct) {
-      const next = changeMappings(mappings, change)
-      const same = text !== undefined && compareTables(predictFile(next), predictFile(mappings)).length === 0
-      if (same) continue
-      const after = renderMappings(next)
-      await replaceFile(path, after, {expected: text, model: main})
-      written.push({path, main, before: text, after})
-    }
-  } catch (error) {
-    await restoreFiles(written)
-    throw error
-  }
-  return written
-}
-
-function subjectsOf(change: TableChange): string[] {
-  return change.flatMap(({source, destinations = []}) => [source, ...destinations.map(({subject}) => subject)])
-}
-
-interface Check {
-  readonly program: string
-  readonly mains: readonly string[]
-  /** Subjects that may be shown. */
-  readonly ours: readonly string[]
-}
-
-async function checkWritten({program, mains, ours}: Check, written: readonly Written[]): Promise<void> {
-  if (written.length === 0) return
-  for (const main of mains) {
-    const check = await checkFile(program, main)
-    if (check.ok) continue
-    await restoreFiles(written)
-    throw new RefusedByCheckError(main, hideQuoted(check.reason, ours))
-  }
 }
 
 function reloadOf({system, pid, clock, timeoutMs}: ConfigTarget, {facts}: MappingFile): Reload {

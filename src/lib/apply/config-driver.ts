@@ -13,6 +13,7 @@ import {OperatorFileError} from './config-layout.js'
 import {FileMonitoring} from './config-monitoring.js'
 import {pendingEdits} from './config-pending.js'
 import {renderFiles} from './config-render.js'
+import {checkRules} from './config-stage.js'
 import {asTokenMappings, predictFile} from './config-table.js'
 import {verifyFiles} from './config-verify.js'
 import {
@@ -97,7 +98,7 @@ class ConfigDriver implements Driver {
     this.notes = notes
   }
 
-  /** Whoever shows what is live. */
+  /** Whoever shows what is live: the given one, or the monitoring ports of the files; undefined: nobody. */
   get seen(): Monitoring | undefined {
     return this.#target.seen
   }
@@ -106,7 +107,12 @@ class ConfigDriver implements Driver {
     return (await readConfiguration(this.#target, options)).view
   }
 
-  async apply(change: TableChange, {inspect, ...options}: ApplyOptions = {}): Promise<ConfigApplied> {
+  async apply(change: TableChange, options: ApplyOptions = {}): Promise<ConfigApplied> {
+    checkRules(change)
+    return await this.#apply(change, options)
+  }
+
+  async #apply(change: TableChange, {inspect, ...options}: ApplyOptions): Promise<ConfigApplied> {
     const target = this.#target
     const reading = await readConfiguration(target, options)
     inspect?.(reading.view)
@@ -132,7 +138,8 @@ class ConfigDriver implements Driver {
       const live = view.servers.flatMap((server) => (server.live === undefined ? [] : [server.live.table]))
       if ([...stored, ...live].every((table) => holds(table, previous))) return 'not needed'
       if (stored.some((table) => !holds(table, change) && !holds(table, previous))) return 'foreign'
-      const {verify} = await this.apply(previous, {newest: true})
+      // What was there before is written again, whatever our rules say of it.
+      const {verify} = await this.#apply(previous, {newest: true})
       return (await verify(withinMs)).outcomes.every(isLive) ? 'written' : 'failed'
     } catch (error) {
       if (error instanceof LatticeError) return 'failed'

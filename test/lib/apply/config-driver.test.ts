@@ -8,8 +8,10 @@ import {expect, test} from 'vitest'
 import {systemClock} from '../../../src/lib/clock.js'
 import {openConfigDriver, type ConfigDriverOptions} from '../../../src/lib/apply/config-driver.js'
 import {readServerVersion} from '../../../src/lib/server/find.js'
+import {readMappingFile} from '../../../src/lib/apply/config-file.js'
 import {putBack} from '../../../src/lib/apply/config-put-back.js'
 import {ReloadRefusedError} from '../../../src/lib/apply/config-reload.js'
+import {stageFiles} from '../../../src/lib/apply/config-stage.js'
 import type {TableChange} from '../../../src/lib/apply/driver.js'
 import {startConfigServers, type ConfigServers} from '../../support/config-servers.js'
 import {freePort} from '../../support/nats-server.js'
@@ -117,17 +119,40 @@ test('when one of three servers refuses, files and servers are all as they were'
   expect(await all.servers[0]!.log()).toMatch(/Reloaded server configuration[^]*Reloaded server configuration/)
 })
 
-test('what nats-server -t refuses is put back before any server is told', async () => {
-  await using all = await startConfigServers()
+test('what no server takes is refused before anything is written', async () => {
+  await using all = await startConfigServers({mappings: '# mine\n'})
   const driver = await openConfigDriver(optionsFor(all))
   const wrong: TableChange = [{source: 'a', destinations: [{subject: 'b.*', weight: 100}]}]
-  const log = await all.servers[0]!.log()
-  await expect(driver.apply(wrong)).rejects.toMatchObject({
+  await expect(driver.apply(wrong)).rejects.toMatchObject({kind: 'unsafe', details: {rule: 'destination-wildcard'}})
+  expect(await readFile(all.servers[0]!.mappings, 'utf8')).toBe('# mine\n')
+})
+
+test('what nats-server -t refuses is put back before any server is told', async () => {
+  await using all = await startConfigServers({mappings: '# mine\n'})
+  const [server] = all.servers
+  const files = [await readMappingFile(server!.main, {account: 'SHOP'})]
+  const wrong: TableChange = [{source: 'a', destinations: [{subject: 'b.*', weight: 100}]}]
+  await expect(stageFiles(files, wrong)).rejects.toMatchObject({
     kind: 'unsafe',
-    message: expect.stringContaining('nothing was changed') as unknown,
+    message: expect.stringMatching(/nothing was changed: .*lattice-mappings\.conf:4:4: .*"a"/) as unknown,
   })
-  expect(await readFile(all.servers[0]!.mappings, 'utf8')).toBe('')
-  expect(await all.servers[0]!.log()).toBe(log)
+  expect(await readFile(server!.mappings, 'utf8')).toBe('# mine\n')
+})
+
+test('a main file that nats-server -t does not take from here is not checked, and that is said', async () => {
+  await using all = await startConfigServers()
+  const driver = await openConfigDriver(optionsFor(all))
+  const {main} = all.servers[0]!
+  // As a certificate that only the server may read would.
+  await writeFile(main, `${await readFile(main, 'utf8')}\ntls { cert_file: nowhere.pem, key_file: nowhere.pem }\n`)
+  await expect(driver.apply(canary)).rejects.toMatchObject({
+    message: expect.stringContaining('refused to reload') as unknown,
+    details: {takenBack: true},
+  })
+  await writeFile(main, (await readFile(main, 'utf8')).replace(/\ntls .*/, '\nmax_payload: $SET_ELSEWHERE'))
+  const {written, unchecked} = await stageFiles([await readMappingFile(main, {account: 'SHOP'})], canary)
+  expect(unchecked).toEqual([main])
+  expect(written).toHaveLength(1)
 })
 
 test('an edit of somebody else between reading and writing is a conflict', async () => {

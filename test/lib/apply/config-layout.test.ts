@@ -138,10 +138,20 @@ test.each([
   ['accounts { SHOP {', 'usage', 'this brace is never closed'],
   ["accounts { SHOP { include 'nowhere.conf'\n } }", 'usage', "the included file 'nowhere.conf' does not exist"],
   ["include 'server.conf'", 'usage', 'leads back to itself'],
-  ['accounts { SHOP { users: $NOBODY_SET_THIS } }', 'usage', "the variable '$NOBODY_SET_THIS' is not set"],
 ])('%s is refused', async (text, kind, reason) => {
   await using folder = await tempFolder()
   const {error} = await refusal(folder.path, {'server.conf': text}, 'SHOP')
   expect(error.kind).toBe(kind)
   expect(error.message).toContain(reason)
+})
+
+test('a variable that only the server has is no hindrance', async () => {
+  await using folder = await tempFolder()
+  const text = shop
+    .replace('password: b', 'password: $NOBODY_SET_THIS')
+    .replace('SHOP: {', 'SHOP: {\ninclude lattice-mappings.conf\n')
+  await writeFile(join(folder.path, 'server.conf'), text)
+  const {facts, digest, text: own} = await readMappingFile(join(folder.path, 'server.conf'), {account: 'SHOP'})
+  expect(facts.accounts.map(({name}) => name)).toEqual(['$G', 'SHOP', 'OTHER'])
+  expect([digest, own]).toEqual([undefined, undefined])
 })
