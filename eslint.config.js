@@ -36,6 +36,7 @@ const layers = {
     'nats',
     'nsc',
     'keys',
+    'server',
   ],
   lint: ['files', 'entity', 'routing', 'conf', 'keys'],
   audit: ['entity', 'records', 'control', 'cache', 'keys'],

@@ -5,6 +5,7 @@ import type {ControlClient} from './control/client.js'
 import {openConnection, type OpenOptions} from './nats/connect.js'
 import type {ConnectSpec} from './nats/spec.js'
 import type {SystemClient} from './nats/system.js'
+import type {RouteAccess} from './routes/access.js'
 import type {Routes} from './routes/routes.js'
 
 /** What no server can be expected to answer within; milliseconds. */
@@ -22,9 +23,15 @@ export class Lattice implements AsyncDisposable {
   #control: Promise<ControlClient> | undefined
   #system: Promise<SystemClient> | undefined
   #routes: Promise<Routes> | undefined
+  readonly #access: RouteAccess | undefined
 
-  private constructor(spec: ConnectSpec, connection: NatsConnection, deadline: number) {
+  private constructor(
+    spec: ConnectSpec,
+    connection: NatsConnection,
+    {deadline, access}: {readonly deadline: number; readonly access: RouteAccess | undefined},
+  ) {
     this.spec = spec
+    this.#access = access
     this.#deadline = deadline
     const timeoutMs = Math.min(spec.timeoutMs, Math.max(leastMs, Math.round(deadline - performance.now())))
     this.#rest = {...spec, timeoutMs, connectTimeoutMs: Math.min(spec.connectTimeoutMs, timeoutMs)}
@@ -32,9 +39,12 @@ export class Lattice implements AsyncDisposable {
   }
 
   /** Connects; throws a ConnectionError that says why it cannot. */
-  static async open(spec: ConnectSpec, options: OpenOptions = {}): Promise<Lattice> {
+  static async open(
+    spec: ConnectSpec,
+    {access, ...options}: OpenOptions & {readonly access?: RouteAccess | undefined} = {},
+  ): Promise<Lattice> {
     const deadline = performance.now() + spec.timeoutMs
-    return new Lattice(spec, await openConnection(spec, options), deadline)
+    return new Lattice(spec, await openConnection(spec, options), {deadline, access})
   }
 
   /** Name of the lattice. */
@@ -76,6 +86,7 @@ export class Lattice implements AsyncDisposable {
         spec: this.#rest,
         control: await this.control(),
         system: () => this.system(),
+        access: this.#access,
       }),
     )
     return this.#routes

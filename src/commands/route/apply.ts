@@ -1,3 +1,4 @@
+import {accessFlags} from '../../lib/cli/access-flags.js'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 
@@ -33,6 +34,7 @@ export default class RouteApply extends RouteCommand<Applied> {
   }
 
   static override flags = {
+    ...accessFlags,
     file: Flags.string({char: 'f', helpValue: 'FILE', summary: 'Routes as YAML or JSON; - for standard input.'}),
     reason: Flags.string({helpValue: 'TEXT', summary: 'Why, for the record.'}),
     'dry-run': dryRunFlag,

@@ -1,8 +1,7 @@
 import * as Flags from '@oclif/core/flags'
 
-import {LatticeCommand} from '../../lib/cli/command.js'
 import {endWith} from '../../lib/cli/exit-code.js'
-import {subjectFlags, unversionedRefArg, writtenSubjects} from '../../lib/cli/route-command.js'
+import {subjectFlags, unversionedRefArg, writtenSubjects, RoutesCommand} from '../../lib/cli/route-command.js'
 import {routeDifferencesView} from '../../lib/output/route-life.js'
 import type {RouteDifference} from '../../lib/routes/diff.js'
 
@@ -12,7 +11,7 @@ interface RouteDiffResult {
   readonly routes: readonly RouteDifference[]
 }
 
-export default class RouteDiff extends LatticeCommand<RouteDiffResult> {
+export default class RouteDiff extends RoutesCommand<RouteDiffResult> {
   static override summary = 'Compare what is recorded of routes with what is live.'
 
   static override examples = [

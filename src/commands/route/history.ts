@@ -1,9 +1,8 @@
-import {LatticeCommand} from '../../lib/cli/command.js'
-import {subjectFlags, unversionedRefArg, writtenSubjects} from '../../lib/cli/route-command.js'
+import {subjectFlags, unversionedRefArg, writtenSubjects, RoutesCommand} from '../../lib/cli/route-command.js'
 import {routeHistoryView} from '../../lib/output/route-life.js'
 import type {RouteHistory} from '../../lib/routes/history.js'
 
-export default class RouteHistoryCommand extends LatticeCommand<RouteHistory> {
+export default class RouteHistoryCommand extends RoutesCommand<RouteHistory> {
   static override summary = 'Show who changed the route of an entity, when, why, and from what to what.'
 
   static override examples = [

@@ -1,14 +1,15 @@
+import {accessFlags} from '../../lib/cli/access-flags.js'
+import {RoutesCommand} from '../../lib/cli/route-command.js'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 
-import {LatticeCommand} from '../../lib/cli/command.js'
 import {endWith} from '../../lib/cli/exit-code.js'
 import {serverVersionFlag} from '../../lib/cli/server-version.js'
 import {fileForms, lintFiles, type FileForm} from '../../lib/lint/file.js'
 import {lintReport, type LintReport} from '../../lib/routing/lint-report.js'
 import {lintSummary, lintView} from '../../lib/output/lint.js'
 
-export default class RouteLint extends LatticeCommand<LintReport> {
+export default class RouteLint extends RoutesCommand<LintReport> {
   static override summary = 'Find what is wrong with subject mappings, in files or in the live account.'
 
   static override description =
@@ -30,6 +31,7 @@ export default class RouteLint extends LatticeCommand<LintReport> {
   }
 
   static override flags = {
+    ...accessFlags,
     'server-version': serverVersionFlag({summary: 'Lowest version of the servers; default: any.'}),
     form: Flags.custom<FileForm>({options: [...fileForms]})({
       summary: 'What the files hold; default: told from the text.',

@@ -1,4 +1,5 @@
-import {LatticeCommand} from '../../lib/cli/command.js'
+import {accessFlags} from '../../lib/cli/access-flags.js'
+import {RoutesCommand} from '../../lib/cli/route-command.js'
 import {routesView} from '../../lib/output/route.js'
 import type {RouteView} from '../../lib/routes/view.js'
 
@@ -7,10 +8,12 @@ interface RouteList {
   readonly routes: readonly RouteView[]
 }
 
-export default class RouteLs extends LatticeCommand<RouteList> {
+export default class RouteLs extends RoutesCommand<RouteList> {
   static override summary = 'List the routes, as recorded and as they are live.'
 
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json']
+
+  static override flags = accessFlags
 
   async run(): Promise<RouteList> {
     const {flags} = await this.parse(RouteLs)

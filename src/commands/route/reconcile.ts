@@ -1,10 +1,11 @@
-import {LatticeCommand} from '../../lib/cli/command.js'
+import {accessFlags} from '../../lib/cli/access-flags.js'
+import {RoutesCommand} from '../../lib/cli/route-command.js'
 import {confirmFlag} from '../../lib/cli/confirm.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
 import {reconciliationView} from '../../lib/output/route-steps.js'
 import type {Reconciliation} from '../../lib/routes/reconcile.js'
 
-export default class RouteReconcile extends LatticeCommand<Reconciliation> {
+export default class RouteReconcile extends RoutesCommand<Reconciliation> {
   static override summary = 'Put back the routes whose time is over, and end the changes whose command died.'
 
   static override description =
@@ -16,7 +17,11 @@ export default class RouteReconcile extends LatticeCommand<Reconciliation> {
     '<%= config.bin %> <%= command.id %> --json',
   ]
 
-  static override flags = {'dry-run': dryRunFlag, confirm: confirmFlag}
+  static override flags = {
+    ...accessFlags,
+    'dry-run': dryRunFlag,
+    confirm: confirmFlag,
+  }
 
   async run(): Promise<Reconciliation> {
     const {flags} = await this.parse(RouteReconcile)

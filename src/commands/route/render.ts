@@ -1,12 +1,12 @@
+import {accessFlags} from '../../lib/cli/access-flags.js'
 import * as Flags from '@oclif/core/flags'
 
-import {LatticeCommand} from '../../lib/cli/command.js'
 import {outputFileFlag, writeOutput} from '../../lib/cli/output-file.js'
-import {unversionedRefArg} from '../../lib/cli/route-command.js'
+import {unversionedRefArg, RoutesCommand} from '../../lib/cli/route-command.js'
 import type {RenderedRoutes} from '../../lib/routes/render.js'
 import {renderFormats, type RenderFormat} from '../../lib/routing/render-formats.js'
 
-export default class RouteRender extends LatticeCommand<RenderedRoutes> {
+export default class RouteRender extends RoutesCommand<RenderedRoutes> {
   static override summary = 'Write the recorded routes as server configuration, token claims, nsc lines, YAML or JSON.'
 
   static override description =
@@ -24,6 +24,7 @@ export default class RouteRender extends LatticeCommand<RenderedRoutes> {
   }
 
   static override flags = {
+    ...accessFlags,
     format: Flags.custom<RenderFormat>({options: [...renderFormats]})({default: 'config', summary: 'What to write.'}),
     account: Flags.string({
       helpValue: 'NAME',

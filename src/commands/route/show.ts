@@ -1,12 +1,11 @@
-import {LatticeCommand} from '../../lib/cli/command.js'
 import {endWith} from '../../lib/cli/exit-code.js'
 import {windowFlag} from '../../lib/cli/observe-args.js'
-import {subjectFlags, unversionedRefArg, writtenSubjects} from '../../lib/cli/route-command.js'
+import {subjectFlags, unversionedRefArg, writtenSubjects, RoutesCommand} from '../../lib/cli/route-command.js'
 import {observedView} from '../../lib/output/observed.js'
 import {routeDetailsView} from '../../lib/output/route.js'
 import type {RouteView} from '../../lib/routes/view.js'
 
-export default class RouteShow extends LatticeCommand<RouteView> {
+export default class RouteShow extends RoutesCommand<RouteView> {
   static override summary = 'Show the route of an entity: what is asked, live on which servers, and observed.'
 
   static override description =

@@ -1,12 +1,11 @@
 import * as Flags from '@oclif/core/flags'
 
-import {LatticeCommand} from '../../lib/cli/command.js'
-import {subjectFlags, unversionedRefFlag, writtenSubjects} from '../../lib/cli/route-command.js'
+import {subjectFlags, unversionedRefFlag, writtenSubjects, RoutesCommand} from '../../lib/cli/route-command.js'
 import {traceTargetArg} from '../../lib/cli/observe-args.js'
 import {tracedRouteView} from '../../lib/output/trace.js'
 import type {TracedRoute} from '../../lib/routes/trace.js'
 
-export default class RouteTrace extends LatticeCommand<TracedRoute> {
+export default class RouteTrace extends RoutesCommand<TracedRoute> {
   static override summary = 'Show where messages to a subject or an entity would go now, without sending any.'
 
   static override description =

@@ -45,6 +45,7 @@ export default class RouteVerify extends RouteCommand<Verified> {
     const verification = repairing ? await routes.verify(args.entity, options) : found
 
     for (const change of repaired ?? []) this.report(change)
+    if (verification.drift !== undefined) this.warn(verification.drift)
     this.log(routeVerificationView(verification, {terminal: this.terminal}))
     if (!verification.live) endWith('partial')
     return {...verification, ...(repaired === undefined ? {} : {repaired})}

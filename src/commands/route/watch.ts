@@ -1,14 +1,13 @@
 import * as Flags from '@oclif/core/flags'
 
-import {LatticeCommand} from '../../lib/cli/command.js'
 import {endWith} from '../../lib/cli/exit-code.js'
 import {durationFlag} from '../../lib/cli/flags.js'
 import {RedrawnText} from '../../lib/cli/redraw.js'
-import {subjectFlags, unversionedRefArg, writtenSubjects} from '../../lib/cli/route-command.js'
+import {subjectFlags, unversionedRefArg, writtenSubjects, RoutesCommand} from '../../lib/cli/route-command.js'
 import {routeTickView} from '../../lib/output/observed.js'
 import type {RouteTick} from '../../lib/routes/watch.js'
 
-export default class RouteWatch extends LatticeCommand<Partial<RouteTick>> {
+export default class RouteWatch extends RoutesCommand<Partial<RouteTick>> {
   static override summary = 'Keep the route of an entity on screen: asked, applied and observed, until Ctrl-C.'
 
   static override description =

@@ -78,7 +78,7 @@ export async function readFacts({
   system,
   clock,
 }: {
-  readonly system: SystemClient
+  readonly system: Pick<Monitoring, 'ask' | 'servers'>
   readonly clock: Clock
 }): Promise<ServersFacts> {
   const asked = clock.now()
@@ -94,7 +94,7 @@ export async function readFacts({
 }
 
 /** A lone server has no neighbours to ask about. */
-async function readSilent(system: SystemClient): Promise<ServersFacts['silent']> {
+async function readSilent(system: Pick<Monitoring, 'ask' | 'servers'>): Promise<ServersFacts['silent']> {
   const servers = await system.servers()
   if (servers.every(({cluster}) => cluster === undefined)) return []
   const [routes, gateways] = await Promise.all([system.ask('ROUTEZ'), system.ask('GATEWAYZ')])

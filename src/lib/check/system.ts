@@ -136,7 +136,7 @@ async function readKey({spec, level, account}: SystemQuestion): Promise<KeyFound
   try {
     const key = await readOperatorKey(spec)
     if (account === undefined || !/^A[A-Z2-7]{55}$/.test(account)) {
-      return {key, answer: failed('operatorKey', new NoTokenAccountError(account))}
+      return {key, answer: failed('operatorKey', new NoTokenAccountError(account ?? '?'))}
     }
     return {key}
   } catch (error) {

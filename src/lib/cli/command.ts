@@ -11,6 +11,7 @@ import {clean, jsonText} from '../output/text.js'
 import type {ChangeOptions} from '../entities/scale.js'
 import type {removeFlags} from './change-flags.js'
 import {confirmContext, confirmedLine, ownTerminal, refuseOther} from './confirm.js'
+import type {RouteAccess} from '../routes/access.js'
 import {connectFlags, connectionFlags, type ConnectionFlags} from './connection-flags.js'
 import {inScope, typedScope, type TypedScope} from './scope.js'
 import {interruptSignal} from './signals.js'
@@ -137,7 +138,13 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
 
   /** Opens the lattice that the flags name; close it with `await using`. */
   protected async open(flags: Partial<ConnectionFlags>, options: OpenOptions = {}): Promise<Lattice> {
-    return Lattice.open(await this.spec(flags), options)
+    const access = this.routeAccess(flags)
+    return Lattice.open(await this.spec(flags), {...options, access})
+  }
+
+  /** How routes are to be read and changed, for the commands that have flags for it. */
+  protected routeAccess(_flags: object): RouteAccess | undefined {
+    return undefined
   }
 
   /** As `open`, for destructive work: a protected context is named first, before anything is sent. */
@@ -150,7 +157,7 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
     if (spec.protected && spec.context !== undefined && !flags['dry-run']) {
       await this.confirmed(spec.context, flags.confirm)
     }
-    return Lattice.open(spec, options)
+    return Lattice.open(spec, {...options, access: this.routeAccess(flags)})
   }
 
   /** An empty list of the wrong lattice looks like one of the right lattice: says which it was. */

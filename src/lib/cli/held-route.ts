@@ -38,7 +38,13 @@ export abstract class HeldRouteCommand extends RouteCommand {
     if (forMs === undefined || signal === undefined) return this.report(await act(routes, options))
     const {change, restored, interrupted} = await routes.hold((held) => act(routes, held), {
       options,
-      holding: {forMs, signal, clock: this.clock, reopen: reopenOf(lattice), report: (done) => this.#tell(done)},
+      holding: {
+        forMs,
+        signal,
+        clock: this.clock,
+        reopen: this.reopen(lattice, flags),
+        report: (done) => this.#tell(done),
+      },
     })
     if (interrupted) endWith('interrupted')
     return restored ?? change
@@ -58,6 +64,14 @@ export abstract class HeldRouteCommand extends RouteCommand {
     if (!this.#lines) super.logJson(json)
   }
 
+  /** Opens the same lattice again: a connection that waited for long may be gone. */
+  protected reopen({spec}: Lattice, flags: HeldFlags): Reopen {
+    return async (use) => {
+      await using lattice = await Lattice.open(spec, {access: this.routeAccess(flags)})
+      return await (await lattice.routes()).use(use)
+    }
+  }
+
   #tell(done: RouteChange): void {
     const change = this.report(done)
     if (!this.#lines) return
@@ -65,13 +79,5 @@ export abstract class HeldRouteCommand extends RouteCommand {
     if (change.expiresAt !== undefined) {
       this.note(`The route of '${clean(change.entity)}' goes back at ${change.expiresAt}; Ctrl-C puts it back at once.`)
     }
-  }
-}
-
-/** Opens the same lattice again: a connection that waited for long may be gone. */
-export function reopenOf({spec}: Lattice): Reopen {
-  return async (use) => {
-    await using lattice = await Lattice.open(spec)
-    return await (await lattice.routes()).use(use)
   }
 }

@@ -5,6 +5,8 @@ import {formatRef, parseRef, type EntityRef} from '../entity/entity.js'
 import {parseVersion, type Version} from '../entity/version.js'
 import {UsageError} from '../errors.js'
 import {routeChangeView} from '../output/route.js'
+import type {RouteAccess} from '../routes/access.js'
+import {accessFlags, routeAccess} from './access-flags.js'
 import {LatticeCommand} from './command.js'
 import {confirmFlag} from './confirm.js'
 import {dryRunFlag} from './flags.js'
@@ -36,6 +38,7 @@ export const versionsFlag = Flags.custom<readonly Version[]>({
 
 /** Flags that name what hosts do not run: the subjects of services, and of whatever else answers on NATS. */
 export const subjectFlags = {
+  ...accessFlags,
   source: Flags.string({
     multiple: true,
     multipleNonGreedy: true,
@@ -81,9 +84,6 @@ export const routeFlags = {
   confirm: confirmFlag,
   repair: repairFlag,
   allow: allowFlag,
-  driver: Flags.custom<'print'>({options: ['print']})({
-    summary: 'Write out what would be applied, for another tool to apply; nothing is changed or recorded.',
-  }),
   output: Flags.custom<RenderFormat>({options: [...renderFormats]})({
     dependsOn: ['driver'],
     summary: 'Form of what is written out; default: configuration, claims and lines for nsc.',
@@ -127,7 +127,7 @@ interface RouteFlags extends SubjectFlags {
   readonly revision?: number | undefined
   readonly repair: boolean
   readonly allow?: readonly string[] | undefined
-  readonly driver?: 'print' | undefined
+  readonly driver?: 'jwt' | 'config' | 'print' | undefined
   readonly output?: RenderFormat | undefined
   readonly share?: boolean
 }
@@ -137,8 +137,15 @@ interface SubjectFlags {
   readonly leg?: readonly string[] | undefined
 }
 
+/** A command that reads or changes routes. */
+export abstract class RoutesCommand<Result extends object> extends LatticeCommand<Result> {
+  protected override routeAccess(flags: object): RouteAccess {
+    return routeAccess(flags)
+  }
+}
+
 /** A command that changes a route: what it did, what it inferred, and what is worth a warning. */
-export abstract class RouteCommand<Result extends object = RouteChange> extends LatticeCommand<Result> {
+export abstract class RouteCommand<Result extends object = RouteChange> extends RoutesCommand<Result> {
   readonly #warned = new Set<string>()
 
   /** Shows a change; what a script should write out is told where scripts run. */

@@ -1,6 +1,6 @@
 import type {Stepped, SteppedCanary, StepEvent} from '../routes/steps.js'
 import {stepLine} from '../output/route-steps.js'
-import {HeldRouteCommand, reopenOf} from './held-route.js'
+import {HeldRouteCommand} from './held-route.js'
 import {changeOptions} from './route-command.js'
 
 /** A command that changes a route step by step. */
@@ -19,7 +19,7 @@ export abstract class SteppedRouteCommand extends HeldRouteCommand {
       await lattice.routes()
     ).step(
       {shift, steps, options},
-      {signal, clock: this.clock, reopen: reopenOf(lattice), report: (event) => this.#tell(event)},
+      {signal, clock: this.clock, reopen: this.reopen(lattice, flags), report: (event) => this.#tell(event)},
     )
   }
 

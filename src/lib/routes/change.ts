@@ -23,14 +23,12 @@ import {
   SilentServersError,
   UnknownOutcomeError,
 } from './failure.js'
-import {AccountLease} from './lease.js'
 import {lightenLegs} from './lighten.js'
 import {findProblems, refuseProblems} from './preflight.js'
 import {beginRecords, endRecords, restoreRecords, type BegunPlan} from './record-change.js'
 import {changeResult, presentServers, type RouteChange} from './result.js'
 import type {Session} from './session.js'
-import {replicasOfData} from './store.js'
-import {formatWho} from './who.js'
+import {takeLease, type Lease} from './take-lease.js'
 
 /** How long what was handed to the servers may take to be live everywhere. */
 const verifyWithinMs = 2000
@@ -139,7 +137,7 @@ async function planChanges(
     const before = readBefore(view, lattice, route.entity)
     const state = judgeRecord(route.stored?.record, before)
     if ((state === 'drifted' || state === 'foreign') && !options.repair)
-      throw new DriftedRouteError(route.entity, state)
+      throw new DriftedRouteError(route.entity, state === 'foreign' ? 'foreign' : 'drifted')
     const mappings = route.legs.length === 0 ? [] : planRoute(lattice, route.entity, route.legs)
     const warnings = [...(session.notes ?? []), ...(route.warnings ?? [])]
     return {wanted: route, options, before, mappings, warnings}
@@ -200,22 +198,7 @@ function isDone(plan: ChangePlan, {servers, mappings, agreed = true}: TableView)
   )
 }
 
-function takeLease({clock, deps, facts, who}: Session, plans: readonly ChangePlan[]): Promise<AccountLease> {
-  const names = plans.map(({wanted: {entity}}) => entityName(entity))
-  return AccountLease.acquire(
-    {holder: formatWho(who), what: `route ${plans[0]!.wanted.strategy} ${names.join(' ')}`},
-    {
-      nc: deps.connection,
-      spec: deps.spec,
-      clock,
-      clockOffsetMs: facts.clockOffsetMs,
-      timeoutMs: deps.spec.timeoutMs,
-      replicas: () => replicasOfData(deps.connection, deps.spec, deps.spec.lattice),
-    },
-  )
-}
-
-async function applyPlans(session: Session, plans: readonly ChangePlan[], lease: AccountLease): Promise<RouteChange[]> {
+async function applyPlans(session: Session, plans: readonly ChangePlan[], lease: Lease): Promise<RouteChange[]> {
   const begun = await beginRecords(session, plans)
   const entities = entitiesOf(plans)
   const applied = await apply(session, plans, lease).catch(async (error: unknown) => {
@@ -245,7 +228,7 @@ async function applyPlans(session: Session, plans: readonly ChangePlan[], lease:
 }
 
 /** Everything is looked up right before; others may have changed a source since our first look. */
-async function apply(session: Session, plans: readonly ChangePlan[], lease: AccountLease): Promise<Applied> {
+async function apply(session: Session, plans: readonly ChangePlan[], lease: Lease): Promise<Applied> {
   const {driver, lattice} = session
   const inspect = (view: TableView): void => {
     lease.check()

@@ -17,8 +17,8 @@ export async function readEndings({deps: {spec}, view}: Pick<Session, 'deps' | '
   const [user, system] = await Promise.all([userToken(spec), systemToken(spec)])
   const account = (view as Partial<AccountView>).token?.expires
   return [
-    ...endOf("The user's credentials", user),
-    ...endOf("The system user's credentials", system),
+    ...endOf("The user's token", user),
+    ...endOf("The system user's token", system),
     ...(account === undefined ? [] : [{what: "The account's token", at: account * 1000}]),
   ].sort((a, b) => a.at - b.at)
 }
@@ -50,7 +50,7 @@ function endOf(what: string, token: string | undefined): Ending[] {
 export class EndsFirstError extends UnsafeError {
   constructor({what, at}: Ending, until: number) {
     const [end, back] = [new Date(at).toISOString(), new Date(until).toISOString()]
-    super(`${what} ends at ${end}, and the route would have to be put back at ${back}.`, {
+    super(`${what} expires at ${end}, and the route would have to be put back at ${back}.`, {
       suggestions: ['--for with a shorter time', 'Use credentials that last longer.'],
       details: {endsAt: end, expiresAt: back, rule: 'ends-first'},
     })

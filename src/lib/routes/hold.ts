@@ -1,5 +1,5 @@
 import type {Clock} from '../clock.js'
-import {ConflictError, ConnectionError, InterruptedError} from '../errors.js'
+import {ConflictError, ConnectionError, InterruptedError, UsageError} from '../errors.js'
 import {refuseEndings} from './credentials-end.js'
 import type {ChangeOptions} from './draft.js'
 import {knownRoutes, type KnownRoutes} from './find.js'
@@ -46,13 +46,13 @@ export async function holdRoute(
   const change = await act({...options, expiresAt: timing.expiresAt})
   report(change)
   if (change.dryRun || change.revision === undefined) return {change, interrupted: false}
-  await sleepUntil(timing.endsAt, {signal, clock})
-  const why = signal.aborted ? `interrupted by ${String(signal.reason)}` : 'its time is over'
-  const restored = await patiently(clock, signal.aborted ? afterSignalMs : afterExpiryMs, () =>
+  const interrupted = await sleepUntil(timing.endsAt, {signal, clock})
+  const why = interrupted ?? 'its time is over'
+  const restored = await patiently(clock, interrupted === undefined ? afterExpiryMs : afterSignalMs, () =>
     reopen((fresh) => restoreHeld(fresh, {held: change, why})),
   )
   if (restored !== undefined) report(restored)
-  return {change, ...(restored === undefined ? {} : {restored}), interrupted: signal.aborted}
+  return {change, ...(restored === undefined ? {} : {restored}), interrupted: interrupted !== undefined}
 }
 
 /** How long to go on trying to put a route back while no server is there or another command holds the lease. */
@@ -71,6 +71,7 @@ export async function openTiming(
   deps: RouteDeps,
   {forMs, ...options}: ChangeOptions & {readonly forMs: number},
 ): Promise<Timing> {
+  if (deps.access?.state?.kind === 'none') throw new NoRecordError()
   const session = await openReady(deps, options)
   const until = serverNow(session) + forMs
   await refuseEndings(session, until)
@@ -106,16 +107,22 @@ async function findHeld(
   return listed && (await store.get(listed.key))
 }
 
-/** Waits for the time or the signal, whichever comes first. */
+/** Waits for the time or the signal, whichever comes first; tells the signal. */
 export async function sleepUntil(
   endsAt: number,
   {signal, clock}: {readonly signal: AbortSignal; readonly clock: Clock},
-): Promise<void> {
+): Promise<string | undefined> {
   try {
     await clock.sleep(Math.max(0, endsAt - clock.now()), signal)
   } catch (error) {
     if (!signal.aborted) throw error
   }
+  return interruptionOf(signal)
+}
+
+/** What the signal says of itself, once it came. */
+export function interruptionOf(signal: AbortSignal): string | undefined {
+  return signal.aborted ? `interrupted by ${String(signal.reason)}` : undefined
 }
 
 /** A server that restarts, and another command that is just at it, are no reason to leave a route as it is. */
@@ -129,6 +136,15 @@ export async function patiently<T>(clock: Clock, forMs: number, attempt: () => P
       if (!passes || clock.now() >= until) throw error
       await clock.sleep(retryMs)
     }
+  }
+}
+
+/** What is recorded nowhere cannot be told from what somebody else changed. */
+class NoRecordError extends UsageError {
+  constructor() {
+    super('A route for some time needs a record of what it goes back to, and records are kept nowhere here.', {
+      suggestions: ['--state file:PATH'],
+    })
   }
 }
 

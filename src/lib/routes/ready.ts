@@ -3,11 +3,13 @@ import {judgeDue, reconcileDue} from './reconcile.js'
 import {knownRoutes} from './find.js'
 import type {Reconciled} from './restore.js'
 import {openSession, type RouteDeps, type Session, type SessionOptions} from './session.js'
-import {RouteStore} from './store.js'
+import {openStore} from './store.js'
 
 /** Opens a session for a change: routes whose time is over are put back first, and the session tells that. */
 export async function openReady(deps: RouteDeps, options: SessionOptions): Promise<Session> {
-  const listing = RouteStore.open(deps.connection, deps.spec).then((store) => store.list({readable: true}))
+  const listing = openStore(deps.connection, deps.spec, deps.access?.state).then((store) =>
+    store.list({readable: true}),
+  )
   listing.catch(() => undefined)
   const session = await openSession(deps, options)
   const expired = (await listing).filter((stored) => judgeDue(session, stored) === 'expired')

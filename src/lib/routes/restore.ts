@@ -1,6 +1,6 @@
 import type {Entity} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
-import {ConflictError, LatticeError, PartialError, UnsafeError} from '../errors.js'
+import {ConflictError, PartialError, UnsafeError, type LatticeError} from '../errors.js'
 import {routeKey} from '../routing/source.js'
 import type {Leg} from '../routing/weights.js'
 import {changeRoute} from './change.js'

@@ -1,6 +1,6 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
-import {openSource, readAccount, type ServersFacts} from '../apply/account-state.js'
+import {openSource, readAccount, readFacts, readServers, type ServersFacts} from '../apply/account-state.js'
 import type {Driver, TableView} from '../apply/driver.js'
 import {openJwtDriver} from '../apply/jwt-driver.js'
 import {askApi, jetStream} from '../cache/jetstream.js'
@@ -11,8 +11,11 @@ import {hasOperatorKey, readOperatorKey} from '../nats/operator-key.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {hasSystemCredentials, type Monitoring, type SystemClient} from '../nats/system.js'
 import {MissingSystemCredentialsError} from '../nats/system-user.js'
-import {RouteStore, type StoredRoute} from './store.js'
-import {identify, type Who} from './who.js'
+import type {Destination} from '../routing/plan.js'
+import type {RouteAccess} from './access.js'
+import {ownSources} from './own-sources.js'
+import {openStore, type RouteStore} from './store.js'
+import {identify, isTokenAccount, NoTokenAccountError, type Who} from './who.js'
 
 /** What routes are read and changed through. */
 export interface RouteDeps {
@@ -24,6 +27,7 @@ export interface RouteDeps {
   readonly clock?: Clock
   /** For accounts that are thrown away only: how far tokens may be issued ahead of the clock, in seconds. */
   readonly secondsAhead?: number
+  readonly access?: RouteAccess | undefined
 }
 
 /** Everything a change needs, checked: key, credentials, JetStream, and the account as it is now. */
@@ -62,45 +66,127 @@ export interface SessionOptions {
  * Checks all that a change needs before anything else happens; throws one ConnectionError that names everything that is
  * missing, or an UntrustedKeyError when the key is not the account's operator's.
  */
-export async function openSession(
+export async function openSession(deps: RouteDeps, options: SessionOptions = {}): Promise<Session> {
+  const {connection, spec, access} = deps
+  const who = await identify(connection, spec)
+  return driverOf(who.account, access) === 'jwt' ? openByToken(deps, who, options) : openByFiles(deps, who)
+}
+
+async function openByToken(
   deps: RouteDeps,
-  {dryRun = false, repair = false}: SessionOptions = {},
+  who: Who,
+  {dryRun = false, repair = false}: SessionOptions,
 ): Promise<Session> {
   const {connection, spec, clock = systemClock} = deps
-  const [key, system, , who, store] = await allOrMissing([
+  if (!isTokenAccount(who.account)) throw new NoTokenAccountError(who.account)
+  const [key, system, , store] = await allOrMissing([
     dryRun && !hasOperatorKey(spec) ? undefined : readOperatorKey(spec),
     openSystem(deps),
-    askApi(jetStream(connection, spec), 'INFO'),
-    identify(connection, spec),
-    RouteStore.open(connection, spec),
+    needJetStream(deps),
+    openStore(connection, spec, deps.access?.state),
   ])
-  const ownSources = async (): Promise<string[]> => (await store.list({readable: true})).flatMap(sourcesOf)
   const ahead = deps.secondsAhead === undefined ? {} : {secondsAhead: deps.secondsAhead}
-  const access = {system, account: who.account, clock, key, spec, ownSources, newest: repair, ...ahead}
-  const {driver, facts, view} = await openJwtDriver(access)
+  const found = {
+    system,
+    account: who.account,
+    clock,
+    key,
+    spec,
+    ownSources: () => ownSources(store),
+    newest: repair,
+    ...ahead,
+  }
+  const {driver, facts, view} = await openJwtDriver(found)
   return {deps, clock, lattice: spec.lattice, store, driver, system, account: who.account, facts, who, view}
 }
 
-/** Opens what showing routes needs: the records and, with system credentials, what is live. */
+/** Accounts that stand in configuration files: reloaded by the system account, or by whoever may signal the server. */
+async function openByFiles(deps: RouteDeps, who: Who): Promise<Session> {
+  const {connection, spec, clock = systemClock, access = {}} = deps
+  const {account} = who
+  const [system, , store, monitors] = await allOrMissing([
+    hasSystemCredentials(spec) ? openSystem(deps) : undefined,
+    needJetStream(deps),
+    openStore(connection, spec, access.state),
+    openMonitoring(deps),
+  ])
+  const {openConfigDriver} = await import('../apply/config-driver.js')
+  const driver = await openConfigDriver({
+    system,
+    monitoring: monitors,
+    account,
+    files: access.files ?? [],
+    mappingsFile: access.mappingsFile,
+    pid: access.pid,
+    render: access.renderTo,
+    clock,
+    timeoutMs: spec.timeoutMs,
+  })
+  const monitoring = system ?? monitors ?? driver.seen
+  if (monitoring === undefined) throw new MissingSystemCredentialsError(spec)
+  const [facts, view] = await Promise.all([readFacts({system: monitoring, clock}), driver.read()])
+  return {deps, clock, lattice: spec.lattice, store, driver, system: monitoring, account, facts, who, view}
+}
+
+/** Opens what showing routes needs: the records and, with system credentials or monitoring ports, what is live. */
 export async function openReader(deps: RouteDeps): Promise<Reader> {
-  const {connection, spec, clock = systemClock} = deps
-  const store = await RouteStore.open(connection, spec)
-  if (!hasSystemCredentials(spec)) return {store, view: undefined}
-  const [system, who] = await Promise.all([deps.system().catch(undefinedWhenMissing), identify(connection, spec)])
-  if (system === undefined) return {store, view: undefined}
-  // Servers that disagree are what one may want to look at.
-  const source = await openSource({system, account: who.account, clock})
-  return {store, view: await readAccount(source, {newest: true})}
+  const {connection, spec, clock = systemClock, access = {}} = deps
+  const store = await openStore(connection, spec, access.state)
+  const [system, monitors] = await Promise.all([
+    hasSystemCredentials(spec) ? deps.system().catch(undefinedWhenMissing) : undefined,
+    openMonitoring(deps),
+  ])
+  const monitoring = system ?? monitors
+  if (monitoring === undefined) return {store, view: undefined}
+  const {account} = await identify(connection, spec)
+  if (system !== undefined && driverOf(account, access) === 'jwt') {
+    // Servers that disagree are what one may want to look at.
+    const source = await openSource({system, account, clock})
+    return {store, view: await readAccount(source, {newest: true})}
+  }
+  return {store, view: await readLive(monitoring, account)}
+}
+
+/** The table that most servers have, where neither token nor file is at hand to say what it should be. */
+async function readLive(monitoring: Monitoring, account: string): Promise<TableView> {
+  const servers = await readServers({system: monitoring, account})
+  const tables = servers.flatMap(({live}) => (live === undefined ? [] : [live.table]))
+  const counted = Map.groupBy(tables, (table) => JSON.stringify([...table].sort(([a], [b]) => (a < b ? -1 : 1))))
+  const [most = new Map<string, readonly Destination[]>()] = [...counted.values()]
+    .sort((a, b) => b.length - a.length)
+    .flatMap((same) => same.slice(0, 1))
+  return {mappings: Object.fromEntries(most), servers, digest: '', exportsServices: false}
+}
+
+function driverOf(account: string, {driver}: RouteAccess = {}): 'jwt' | 'config' {
+  return driver ?? (isTokenAccount(account) ? 'jwt' : 'config')
+}
+
+async function openMonitoring({access, spec}: RouteDeps): Promise<Monitoring | undefined> {
+  if (access?.monitors === undefined || access.monitors.length === 0) return undefined
+  const {openMonitors} = await import('../observe/monitors.js')
+  return openMonitors(access.monitors, {timeoutMs: spec.timeoutMs})
+}
+
+/** Records and the lease lie in JetStream, unless the user keeps records elsewhere. */
+async function needJetStream({connection, spec, access}: RouteDeps): Promise<void> {
+  if (access?.state !== undefined) return
+  try {
+    await askApi(jetStream(connection, spec), 'INFO')
+  } catch (error) {
+    if (!(error instanceof ConnectionError)) throw error
+    const {message, suggestions, details} = error
+    throw new ConnectionError(message, {
+      suggestions: [...suggestions, '--state file:routes.json   (keeps the records in a file)'],
+      details,
+      cause: error,
+    })
+  }
 }
 
 /** Server time, in milliseconds since the epoch. */
 export function serverNow({clock, facts}: Pick<Session, 'clock' | 'facts'>): number {
   return clock.now() + facts.clockOffsetMs
-}
-
-/** What a record's route is made of, whatever became of it. */
-function sourcesOf({record}: StoredRoute): string[] {
-  return [record.source, ...(record.endpoints ?? []).map(({source}) => source)]
 }
 
 /** An nsc store may well hold the operator's key and no way into the system account. */

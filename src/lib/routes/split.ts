@@ -11,7 +11,7 @@ import {changePlace} from './place.js'
 import {presentLegs} from './present.js'
 import {openReady} from './ready.js'
 import type {RouteDeps, Session} from './session.js'
-import {RouteStore, type StoredRoute} from './store.js'
+import {openStore, type StoredRoute} from './store.js'
 import {routableEntity} from './target.js'
 
 /** Where a split is for. */
@@ -92,7 +92,7 @@ export async function decideAndChange(
   {strategy, ref, decide}: Decision,
   options: ChangeOptions,
 ): Promise<RouteChange> {
-  const searching = RouteStore.open(deps.connection, deps.spec).then((store) =>
+  const searching = openStore(deps.connection, deps.spec, deps.access?.state).then((store) =>
     knownEntities(deps, store, {...options, ref}),
   )
   searching.catch(() => undefined)

@@ -2,7 +2,7 @@ import {LatticeError, type ErrorKind} from '../errors.js'
 import type {Leg} from '../routing/weights.js'
 import type {ChangeOptions} from './draft.js'
 import {runGate, type Gate} from './gate.js'
-import {openTiming, patiently, restoreHeld, sleepUntil, type Holding} from './hold.js'
+import {interruptionOf, openTiming, patiently, restoreHeld, sleepUntil, type Holding} from './hold.js'
 import type {RouteChange} from './result.js'
 import type {RouteDeps} from './session.js'
 import {shiftTraffic, type Shift} from './strategies.js'
@@ -105,16 +105,10 @@ async function waitAndAsk(
   {signal, clock}: Stepping,
   {change, about}: DoneStep,
 ): Promise<string | undefined> {
-  await sleepUntil(clock.now() + everyMs, {signal, clock})
-  if (signal.aborted) return interruption(signal)
-  if (gate === undefined) return undefined
+  const interrupted = await sleepUntil(clock.now() + everyMs, {signal, clock})
+  if (interrupted !== undefined || gate === undefined) return interrupted
   const answer = await runGate(gate, {entity: change.entity, version: shift.to, ...about}, {signal, clock})
-  if (signal.aborted) return interruption(signal)
-  return answer.passed ? undefined : answer.reason
-}
-
-function interruption(signal: AbortSignal): string {
-  return `interrupted by ${String(signal.reason)}`
+  return interruptionOf(signal) ?? (answer.passed ? undefined : answer.reason)
 }
 
 async function putBack({clock, reopen, report}: Stepping, done: DoneStep, why: string): Promise<StepEvent> {

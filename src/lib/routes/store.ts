@@ -7,6 +7,7 @@ import {MissingBucketError, RevisionConflictError} from '../cache/bucket-errors.
 import {askApi, jetStream, type JetStreamSpec} from '../cache/jetstream.js'
 import {ConflictError, ServerError} from '../errors.js'
 import {routeSchema, type RouteRecord} from '../records/route.js'
+import type {RouteState} from './access.js'
 
 /** A route record as it stands in the bucket. */
 export interface StoredRoute {
@@ -15,49 +16,65 @@ export interface StoredRoute {
   readonly revision: number
 }
 
-/** The route records of one lattice. Opening never makes the bucket; the first write does. */
-export class RouteStore {
+/** The route records of one lattice, wherever they are kept. */
+export interface RouteStore {
+  /** All records, sorted by key; one that fits no schema is an UnreadableRouteError, or left out with `readable`. */
+  list: (options?: {readonly readable?: boolean}) => Promise<StoredRoute[]>
+  /** The record of one key (routeKey), undefined when there is none. */
+  get: (key: string) => Promise<StoredRoute | undefined>
+  /** One revision of a key's record, undefined when it is not stored. */
+  at: (key: string, revision: number) => Promise<StoredRoute | undefined>
+  /** The stored revisions of a key's record that can be read, oldest first. */
+  history: (key: string) => Promise<StoredRoute[]>
+  /** Writes a record if its revision is still the expected one (0: there is none) and returns the new one; else a ConflictError. */
+  put: (key: string, record: RouteRecord, expected: number) => Promise<number>
+}
+
+/** Opens the records where they are kept. */
+export async function openStore(
+  nc: NatsConnection,
+  spec: JetStreamSpec & {readonly lattice: string},
+  state?: RouteState,
+): Promise<RouteStore> {
+  if (state === undefined) return new BucketRouteStore(nc, spec, spec.lattice)
+  const {FileRouteStore, NoRouteStore} = await import('./file-store.js')
+  return state.kind === 'file' ? new FileRouteStore(state.path, spec.lattice) : new NoRouteStore()
+}
+
+/** Records in JetStream. Opening never makes the bucket; the first write does. */
+class BucketRouteStore implements RouteStore {
   readonly #nc: NatsConnection
   readonly #spec: JetStreamSpec
   readonly #lattice: string
   readonly #bucket: Bucket
 
-  private constructor(nc: NatsConnection, spec: JetStreamSpec, lattice: string) {
+  constructor(nc: NatsConnection, spec: JetStreamSpec, lattice: string) {
     this.#nc = nc
     this.#spec = spec
     this.#lattice = lattice
     this.#bucket = Bucket.at(nc, `LATTICEROUTES_${lattice}`, spec)
   }
 
-  static open(nc: NatsConnection, spec: JetStreamSpec & {readonly lattice: string}): Promise<RouteStore> {
-    return Promise.resolve(new RouteStore(nc, spec, spec.lattice))
-  }
-
-  /** All records, sorted by key; one that fits no schema is an UnreadableRouteError, or left out with `readable`. */
   async list({readable = false}: {readonly readable?: boolean} = {}): Promise<StoredRoute[]> {
     const entries = await orWithoutBucket(this.#bucket.list(), [])
     return readable ? entries.flatMap(readIfReadable) : entries.map(readRoute)
   }
 
-  /** The record of one key (routeKey), undefined when there is none. */
   async get(key: string): Promise<StoredRoute | undefined> {
     const entry = await orWithoutBucket(this.#bucket.get(key), undefined)
     return entry && readRoute(entry)
   }
 
-  /** One revision of a key's record, undefined when it is not stored. */
   async at(key: string, revision: number): Promise<StoredRoute | undefined> {
     const entry = await orWithoutBucket(this.#bucket.at(key, revision), undefined)
     return entry?.operation === 'PUT' ? readRoute(entry) : undefined
   }
 
-  /** The stored revisions of a key's record that can be read, oldest first. */
   async history(key: string): Promise<StoredRoute[]> {
     const entries = await orWithoutBucket(this.#bucket.history(key), [])
     return entries.filter(({operation}) => operation === 'PUT').flatMap(readIfReadable)
   }
 
-  /** Writes a record if its revision is still the expected one (0: there is none) and returns the new one; else a RouteMovedError. */
   async put(key: string, record: RouteRecord, expected: number): Promise<number> {
     const value = Buffer.from(JSON.stringify(record))
     // Asked first, because a leaf node takes a write for another domain whether there is a bucket for it or not.

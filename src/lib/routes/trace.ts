@@ -11,7 +11,7 @@ import {isLiteralSubject} from '../routing/subject.js'
 import {knownRoutes, requireRouted} from './find.js'
 import {observeSource} from './observed.js'
 import type {RouteDeps} from './session.js'
-import {RouteStore} from './store.js'
+import {openStore} from './store.js'
 import type {Target} from './target.js'
 
 /** Where messages to an entity, or to one subject, would go now. */
@@ -50,8 +50,8 @@ export async function tracePlain(
 
 /** Traces every subject that callers of an entity use; without a reference, of the only one with a route. */
 export async function traceRoute(deps: RouteDeps, target: Target, options: TraceRouteOptions): Promise<TracedRoute> {
-  const {connection, spec} = deps
-  const store = await RouteStore.open(connection, spec)
+  const {connection, spec, access} = deps
+  const store = await openStore(connection, spec, access?.state)
   const known = await knownRoutes(deps, store, target)
   const entity = requireRouted(target, known, 'trace')
   const traces: TracedEndpoint[] = []

@@ -1,6 +1,6 @@
 import {setTimeout} from 'node:timers/promises'
 
-import {readServers} from '../apply/account-state.js'
+import {readServers, type AccountView} from '../apply/account-state.js'
 import {holds, isLive, type ServerOutcome, type ServerView, type TableChange} from '../apply/driver.js'
 import {formatRef, type EntityKind, type EntityRef} from '../entity/entity.js'
 import type {Monitoring} from '../nats/system.js'
@@ -11,6 +11,7 @@ import {planRoute} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
 import {judgeRecord, mainSource, readBefore, type RecordState} from './before.js'
 import {knownRoutes, requireRouted, routeOf, type KnownRoutes} from './find.js'
+import {ownSources} from './own-sources.js'
 import {openReader, type Reader, type RouteDeps} from './session.js'
 import {recordedEntity, type WrittenSubjects} from './target.js'
 import type {StoredRoute} from './store.js'
@@ -46,6 +47,8 @@ export interface RouteVerification {
   readonly by: 'system' | 'monitor' | 'probe'
   readonly live: boolean
   readonly routes: readonly VerifiedRoute[]
+  /** What the next push from the nsc store that the operator's key comes from would change, as a sentence. */
+  readonly drift?: string
 }
 
 /** Compares what is recorded with what every server does; of one route, or of all. */
@@ -108,7 +111,16 @@ async function verifyOnce(deps: RouteDeps, look: Look, {monitoring}: VerifyOptio
       }
     }),
   )
-  return {lattice, by, live: routes.every(({live}) => live), routes}
+  const drift = await readDrift(deps, look.reader)
+  return {lattice, by, live: routes.every(({live}) => live), routes, ...(drift === undefined ? {} : {drift})}
+}
+
+/** Most have no nsc store, and need not load what reads it. */
+async function readDrift({spec}: RouteDeps, {view, store}: Reader): Promise<string | undefined> {
+  const token = (view as Partial<AccountView> | undefined)?.token
+  if (token === undefined || spec.nscStore === undefined) return undefined
+  const {describeDrift} = await import('../apply/nsc-copy.js')
+  return describeDrift(spec, token, () => ownSources(store))
 }
 
 async function askMonitors({connection, spec}: RouteDeps, monitoring: Monitoring): Promise<readonly ServerView[]> {

@@ -12,7 +12,7 @@ import type {ConnectSpec} from '../nats/spec.js'
 export interface Who {
   /** Public key `U…` or user name that the server knows. */
   readonly user?: string
-  /** Public key `A…` of the account. */
+  /** Public key `A…` of the account, or its name where accounts stand in configuration files. */
   readonly account: string
   /** Name of this machine. */
   readonly host: string
@@ -35,7 +35,7 @@ export async function identify(
 ): Promise<Who> {
   const known = await askServer(nc, spec.timeoutMs)
   const account = known.account ?? (await accountOf(spec))
-  if (account === undefined || !/^A[A-Z2-7]{55}$/.test(account)) throw new NoTokenAccountError(account)
+  if (account === undefined) throw new UnknownAccountError()
   const claimed = claimedNames(env)
   return {
     ...(known.user === undefined ? {} : {user: known.user}),
@@ -43,6 +43,11 @@ export async function identify(
     host: hostname(),
     ...(Object.keys(claimed).length === 0 ? {} : {claimed}),
   }
+}
+
+/** True for the public key of an account, which has a token; others stand in configuration files. */
+export function isTokenAccount(account: string): boolean {
+  return /^A[A-Z2-7]{55}$/.test(account)
 }
 
 /** Who it is, in a few words. */
@@ -73,17 +78,21 @@ function claimedNames(env: NodeJS.ProcessEnv): Record<string, string> {
   )
 }
 
+/** Neither the server nor the credentials say whose account it is. */
+export class UnknownAccountError extends ConnectionError {
+  constructor() {
+    super('The connection belongs to no account that is known.', {
+      suggestions: ['Connect to a server of version 2.10 or newer, or with a creds file.'],
+    })
+  }
+}
+
 /** The servers are not in operator mode, so there is no account token to change. */
 export class NoTokenAccountError extends ConnectionError {
-  constructor(account: string | undefined) {
-    super(
-      account === undefined
-        ? 'The connection belongs to no account that is known.'
-        : `The account '${account}' has no token: these servers are not in operator mode.`,
-      {
-        suggestions: ['Connect with a creds file of an account whose servers run in operator mode, or use lattice up.'],
-        details: account === undefined ? {} : {account},
-      },
-    )
+  constructor(account: string) {
+    super(`The account '${account}' has no token: these servers are not in operator mode.`, {
+      suggestions: ['--config FILE with the configuration file of each server, for routes by configuration'],
+      details: {account},
+    })
   }
 }

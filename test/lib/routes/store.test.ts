@@ -5,7 +5,7 @@ import {Bucket, ensureBucket} from '../../../src/lib/cache/bucket.js'
 import {askApi, jetStream} from '../../../src/lib/cache/jetstream.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
 import {routeSchema, type RouteRecord} from '../../../src/lib/records/route.js'
-import {RouteStore} from '../../../src/lib/routes/store.js'
+import {openStore, type RouteStore} from '../../../src/lib/routes/store.js'
 import {startNatsServer, type TestServer} from '../../support/nats-server.js'
 
 let server: TestServer
@@ -45,7 +45,7 @@ const record: RouteRecord = routeSchema.parse({
 let count = 0
 async function open(): Promise<{store: RouteStore; bucket: Bucket; lattice: string}> {
   const lattice = `store-${++count}`
-  const store = await RouteStore.open(nc, {lattice})
+  const store = await openStore(nc, {lattice})
   return {store, lattice, bucket: Bucket.at(nc, `LATTICEROUTES_${lattice}`, {})}
 }
 

@@ -1,0 +1,21 @@
+/** How routes are to be read and changed, where that is not the servers' own way: flags of every route command. */
+export interface RouteAccess {
+  /** Default: by tokens where the account has one, else by configuration files. */
+  readonly driver?: 'jwt' | 'config' | undefined
+  /** Main configuration files, one a server. */
+  readonly files?: readonly string[] | undefined
+  /** Our file of mappings, where it is not beside the main file by its usual name. */
+  readonly mappingsFile?: string | undefined
+  /** Process id or pid file of the one server, where reloading is not a matter for the system account. */
+  readonly pid?: string | undefined
+  /** Folder for files that somebody else brings to the servers. */
+  readonly renderTo?: string | undefined
+  /** Monitoring ports to ask where no system credentials are at hand. */
+  readonly monitors?: readonly URL[] | undefined
+  /** Where records are kept: in JetStream by default, in a file, or nowhere. */
+  readonly state?: RouteState | undefined
+  /** Changes whose outcome nothing can show are no failure. */
+  readonly acceptUnverified?: boolean | undefined
+}
+
+export type RouteState = {readonly kind: 'file'; readonly path: string} | {readonly kind: 'none'}
