@@ -14,7 +14,7 @@ import {ReloadRefusedError} from '../../../src/lib/apply/config-reload.js'
 import {stageFiles} from '../../../src/lib/apply/config-stage.js'
 import type {TableChange} from '../../../src/lib/apply/driver.js'
 import {startConfigServers, type ConfigServers} from '../../support/config-servers.js'
-import {freePort} from '../../support/nats-server.js'
+import {freePort, startNatsServer} from '../../support/nats-server.js'
 import {tempFolder} from '../../support/temp.js'
 import {until} from '../../support/until.js'
 
@@ -196,6 +196,21 @@ test('edits of somebody else that a reload would load are told before', async ()
   expect((await openConfigDriver(optionsFor(all))).notes).toEqual([
     `Server 'S1' does not run '${main}' as it is now: reloading it also loads whatever else was changed there.`,
   ])
+})
+
+test('leaf nodes that will not hear of a new source are told of', async () => {
+  const port = await freePort()
+  await using all = await startConfigServers({top: () => `leafnodes { listen: "127.0.0.1:${port}" }`})
+  await using leaf = await startNatsServer({
+    serverName: 'leaf',
+    config: `leafnodes { remotes: [{url: "nats-leaf://app:app@127.0.0.1:${port}"}] }`,
+  })
+  await until(async () => (await leaf.log()).includes('Leafnode connection created'), 5000)
+  const driver = await openConfigDriver(optionsFor(all))
+  const told = "Leaf nodes that are connected now hear of 'stock.*' only when they connect again."
+  await until(async () => (await all.servers[0]!.log()).includes('Leafnode connection created'), 5000)
+  expect((await driver.apply(canary.slice(1))).notes).toEqual([told])
+  expect((await driver.apply([{source: 'stock.*', destinations: [{subject: 'v3.$1', weight: 100}]}])).notes).toEqual([])
 })
 
 test('another tool that writes our file after us is noticed', async () => {
