@@ -11,7 +11,9 @@ export class RedrawnText {
 
   /** Draws over what was drawn before; a line that has no room is cut, so that it stays one. */
   show(text: string): void {
-    const width = Math.max(20, (this.#terminal.columns ?? 80) - 1)
+    // Some terminals say that they have no columns.
+    const {columns = 0} = this.#terminal
+    const width = Math.max(20, (columns === 0 ? 80 : columns) - 1)
     const lines = text.split('\n').map((line) => Array.from(line).slice(0, width).join(''))
     const up = this.#lines === 0 ? '' : `\u001b[${this.#lines}A`
     this.#terminal.write(`${up}\u001b[J${lines.join('\n')}\n`)

@@ -25,21 +25,28 @@ function headline({subject, server, probes, answered, incomplete}: TracedEndpoin
 }
 
 function destinationTable({destinations, subject}: TracedEndpoint, options: TableOptions): string {
-  const columns = ['TO', 'VERSION', 'SHARE', '95 %', 'PROBES', 'FATE', 'BY']
+  const columns = ['VERSION', 'SHARE', '95 %', 'PROBES', 'FATE', 'BY', 'TO']
   const rows = destinations.map((destination) => [
-    destination.subject,
     versionText(destination),
     `${oneDecimal(destination.share)} %`,
     intervalText(destination),
     String(destination.probes),
     options.terminal ? fateText(destination) : destination.fate,
-    destination.subscribers.map(subscriberText).join(', '),
+    destination.subscribers.map((one) => subscriberText(one, subject)).join(', '),
+    destination.subject,
   ])
-  return options.terminal
+  if (!options.terminal)
+    return table(
+      ['SUBJECT', ...columns],
+      rows.map((row) => [subject, ...row]),
+      options,
+    )
+  const known = destinations.some(({version}) => version !== undefined)
+  return known
     ? table(columns, rows, options)
     : table(
-        ['SUBJECT', ...columns],
-        rows.map((row) => [subject, ...row]),
+        columns.slice(1),
+        rows.map((row) => row.slice(1)),
         options,
       )
 }
@@ -63,9 +70,10 @@ function fateText({fate, error}: Destination): string {
   return error === undefined ? fates[fate] : `${fates[fate]}: ${error}`
 }
 
-function subscriberText({server, client, queue}: TracedSubscriber): string {
+/** A queue group that is named like the subject goes without saying. */
+function subscriberText({server, client, queue}: TracedSubscriber, subject: string): string {
   const name = client === '' ? 'a client' : client
-  return `${name} at ${server}${queue === undefined ? '' : ` (queue ${queue})`}`
+  return `${name} at ${server}${queue === undefined || queue === subject ? '' : ` (queue ${queue})`}`
 }
 
 function path({path: hops}: TracedEndpoint): string[] {

@@ -142,9 +142,9 @@ test('a trace tells where messages go and the whole way of one', () => {
   expect(tracedRouteView({lattice: 'east', traces: [trace]}, {terminal: true})).toBe(
     [
       "'orders.get' from server 'S0' in cluster 'east', 10 probes, 1 of them without an answer, of 1 not the whole way",
-      'TO      VERSION  SHARE   95 %          PROBES  FATE                         BY',
-      'v1.get  1.0.0    66.7 %  35.4 to 87.9  6       delivered                    worker at S1 (queue q)',
-      '                 33.3 %  12.1 to 64.6  3       dropped by the mapping: 503',
+      'VERSION  SHARE   95 %          PROBES  FATE                         BY                      TO',
+      '1.0.0    66.7 %  35.4 to 87.9  6       delivered                    worker at S1 (queue q)  v1.get',
+      '         33.3 %  12.1 to 64.6  3       dropped by the mapping: 503',
       '',
       'The way of one:',
       '  S0 (east)',
@@ -157,8 +157,8 @@ test('a trace tells where messages go and the whole way of one', () => {
     ].join('\n'),
   )
   expect(tracedRouteView({lattice: 'east', traces: [trace]}, {terminal: false}).split('\n')).toEqual([
-    'orders.get\tv1.get\t1.0.0\t66.7 %\t35.4 to 87.9\t6\tdelivered\tworker at S1 (queue q)',
-    'orders.get\t\t\t33.3 %\t12.1 to 64.6\t3\tdropped\t',
+    'orders.get\t1.0.0\t66.7 %\t35.4 to 87.9\t6\tdelivered\tworker at S1 (queue q)\tv1.get',
+    'orders.get\t\t33.3 %\t12.1 to 64.6\t3\tdropped\t\t',
   ])
 })
 
