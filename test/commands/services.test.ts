@@ -141,7 +141,7 @@ describe('call', () => {
   })
 
   test.each([
-    [['orders', 'get'], 4, "Nobody answers on 'orders.get'."],
+    [['orders', 'get'], 4, 'lattice route bluegreen orders --to 1.0.0'],
     [['orders', 'del'], 4, 'lattice call orders get'],
     [['orders@3.0.0', 'get'], 4, "'orders@3.0.0' has no endpoint"],
     [['users', 'by'], 2, 'nats request users.by.TOKEN PAYLOAD'],

@@ -1,7 +1,7 @@
-import {formatRef, type EntityRef} from '../entity/entity.js'
-import {entityName, versionName} from '../entity/require.js'
+import {formatRef, runningVersions, type EntityRef} from '../entity/entity.js'
+import {entityName, shellWord, versionName} from '../entity/require.js'
 import {NotFoundError, ServerError, UsageError} from '../errors.js'
-import {request} from '../nats/request.js'
+import {NoRespondersError, request} from '../nats/request.js'
 import type {ServiceEndpoint, ServiceEntity} from '../services/service.js'
 import type {CallOptions, CallResult} from './call.js'
 
@@ -14,6 +14,20 @@ export class ServiceFailedError extends ServerError {
   }
 }
 
+/** No version listens where callers send to, and no route leads to one. */
+class NotRoutedError extends NotFoundError {
+  constructor(service: ServiceEntity, operation: string) {
+    const versions = runningVersions(service)
+    super(`Nobody answers callers of '${operation}': '${service.name}' has no route to a version that runs.`, {
+      suggestions: versions.flatMap((version) => [
+        `lattice route bluegreen ${entityName(service)} --to ${shellWord(version)}`,
+        `lattice call ${versionName(service, version)} ${operation}`,
+      ]),
+      details: {service: service.name, operation, versions},
+    })
+  }
+}
+
 /** Requests an endpoint of a service, of one version where it is named, else where its callers do. */
 export async function callService(
   service: ServiceEntity,
@@ -21,7 +35,11 @@ export async function callService(
   {operation, payload = '', raw, connection, spec}: CallOptions,
 ): Promise<CallResult> {
   const subject = requestSubject(service, ref, operation)
-  const reply = await request(connection, subject, payload, {timeoutMs: spec.timeoutMs})
+  const reply = await request(connection, subject, payload, {timeoutMs: spec.timeoutMs}).catch((error: unknown) => {
+    throw error instanceof NoRespondersError && ref.version === undefined
+      ? new NotRoutedError(service, operation)
+      : error
+  })
   const code = reply.headers?.get('Nats-Service-Error-Code') ?? ''
   if (code !== '') throw new ServiceFailedError(subject, code, reply.headers?.get('Nats-Service-Error') ?? '')
   return {
