@@ -29,7 +29,7 @@ type Words = Pick<Durability, 'warning' | 'step'>
 function memoryWords(servers: readonly string[], account: string): Words {
   return {
     warning: `${subject(servers)} account tokens in memory only: a restart or a reload brings the old routes back.`,
-    step: `Put the new token in place of the old one in the line '${account}' of resolver_preload in the configuration of ${list(servers)}.`,
+    step: `Put the new token in place of the old one in the line '${account}' of resolver_preload in the configuration of ${list(servers)}. ${whereToken(account)}`,
   }
 }
 
@@ -37,8 +37,12 @@ function urlWords(servers: readonly string[], urls: readonly string[], account: 
   const plural = servers.length > 1
   return {
     warning: `${plural ? 'Servers' : 'Server'} ${list(servers)} ${plural ? 'have' : 'has'} account tokens from an account server: a restart brings the old routes back.`,
-    step: `Give the new token of account '${account}' to the account server ${list(urls)}, or put it into resolver_preload if there is one.`,
+    step: `Give the new token of account '${account}' to the account server ${list(urls)}, or put it into resolver_preload if there is one. ${whereToken(account)}`,
   }
+}
+
+function whereToken(account: string): string {
+  return `The system account's user gets it by: nats server request accounts --account ${account} (data.account_detail.jwt).`
 }
 
 function cacheWords(servers: readonly string[]): Words {

@@ -9,6 +9,7 @@ import {
   type NscAccountToken,
 } from '../nsc/account-token.js'
 import {openNscOperator, type NscOperator} from '../nsc/operator.js'
+import type {AccountToken} from '../routing/account-jwt.js'
 
 /** The account in the nsc store that the operator's key comes from: the next push from there must not undo a route. */
 export interface NscCopy {
@@ -66,4 +67,13 @@ async function copyOf(operator: NscOperator, account: string, ownSources: OwnSou
       }
     },
   }
+}
+
+/** What differs between the servers and the nsc store that the operator's key comes from, as a sentence. */
+export async function describeDrift(
+  spec: Pick<ConnectSpec, 'nscStore' | 'operatorKeyFile'>,
+  {account, text}: Pick<AccountToken, 'account' | 'text'>,
+  ownSources: OwnSources,
+): Promise<string | undefined> {
+  return (await openNscCopy(spec, account, ownSources))?.describe(text)
 }
