@@ -16,8 +16,9 @@ import type {LintTarget} from '../routing/lint-report.js'
  */
 export async function lintConfig(file: string, text: string, options: RuleOptions): Promise<LintTarget[]> {
   const loaded = await loadConfig(file, (path) => (path === file ? Promise.resolve(text) : readFile(path, 'utf8')))
-  const {accounts, problems} = configFacts(resolveConfig(loaded, process.env))
-  const general = problems.map(problemFinding)
+  const unset = new Set<string>()
+  const {accounts, problems} = configFacts(resolveConfig(loaded, lenient(process.env, unset)))
+  const general = [...[...unset].map(unsetFinding), ...problems.map(problemFinding)]
   const targets = accounts.map((account) => lintAccount(file, account, options))
   const told = targets.filter(({mappings, findings}) => mappings > 0 || findings.length > 0)
   return general.length === 0 && told.length > 0
@@ -41,6 +42,24 @@ function lintAccount(file: string, {name, blocks, mappings}: ConfigAccount, opti
     mappings: mappings.length,
     findings: [...twice, ...lintMappings(written, {...options, form: 'config'})],
   }
+}
+
+/** An environment in which everything is set, so that a password that is not at hand keeps no mapping from being judged. */
+function lenient(env: NodeJS.ProcessEnv, unset: Set<string>): NodeJS.ProcessEnv {
+  const known = {...env}
+  return new Proxy(known, {
+    getOwnPropertyDescriptor: (target, name) => {
+      if (typeof name === 'string' && !Object.hasOwn(target, name)) {
+        unset.add(name)
+        target[name] = 'unset'
+      }
+      return Reflect.getOwnPropertyDescriptor(target, name)
+    },
+  })
+}
+
+function unsetFinding(name: string): Finding {
+  return finding('unset-variable', 'warn', {sentence: `The variable '$${name}' is not set here.`})
 }
 
 function problemFinding({at, reason}: ConfigProblem): Finding {

@@ -4,6 +4,10 @@ export const ruleBook = {
     why: 'The server takes nothing of the account when one entry has a form that it does not know.',
     fix: 'Write {subject, weight, cluster} in a token, {destination, weight, cluster} in a configuration file.',
   },
+  'unset-variable': {
+    why: 'The server reads it from an environment of its own, so what it stands for was not judged.',
+    fix: 'Set it for this command as it is for the server.',
+  },
   subject: {
     why: 'A subject is made of tokens between dots, without white space or control characters; > may only be the last.',
     fix: 'Write the subject without empty tokens and white space.',

@@ -243,6 +243,11 @@ describe('a defect is found wherever it stands', () => {
   })
 })
 
+test('a variable that is set for the server alone keeps nothing from being judged', async () => {
+  const text = 'accounts { SHOP { users: [{user: a, password: $NOT_SET_HERE}], mappings { a.b: c, a.*: d.$1 } } }'
+  expect(await rulesIn(text)).toEqual(['warn unset-variable', 'refuse overlap', 'refuse overlap'])
+})
+
 describe('what only one form can get wrong', () => {
   test.each<[string, string, string]>([
     [
