@@ -1,6 +1,6 @@
 import {z} from 'zod'
 
-import {ConflictError, UsageError} from '../errors.js'
+import {ConflictError, ConnectionError, UsageError} from '../errors.js'
 import type {Monitoring, ServerIdentity} from '../nats/system.js'
 import type {MappingFile} from './config-file.js'
 
@@ -14,7 +14,7 @@ const varzSchema = z.object({port: z.number().optional()})
 
 /**
  * Finds each server's file: by server name, else by the port where clients connect, else it is the only one. Throws a
- * UsageError for a file of which no server answers, and a ConflictError where two servers seem to run on one.
+ * ConnectionError for a file of which no server answers, and a ConflictError where two servers seem to run on one.
  */
 export async function matchServers(monitoring: Monitoring, files: readonly MappingFile[]): Promise<FiledServer[]> {
   const replies = await monitoring.ask('VARZ')
@@ -49,11 +49,14 @@ function fileOf(
   return there.length === 1 ? there[0] : undefined
 }
 
-class NoServerOfFileError extends UsageError {
+class NoServerOfFileError extends ConnectionError {
   constructor({main, facts}: MappingFile, servers: readonly string[]) {
     const who = facts.serverName === undefined ? `on port ${facts.listen.port}` : `named '${facts.serverName}'`
     super(`No server ${who} answers, which is what '${main}' says.`, {
-      suggestions: ['--config FILE with the file that the server was started with'],
+      suggestions: [
+        '--config FILE with the file that the server was started with',
+        `Start the server, or leave '${main}' out and repair it later: lattice route verify --repair`,
+      ],
       details: {file: main, servers},
     })
   }

@@ -244,6 +244,45 @@ test('a server says why without what it quotes of others', () => {
   )
 })
 
+test('files that differ are not changed, except to mend them', async () => {
+  await using all = await startConfigServers({size: 2})
+  const driver = await openConfigDriver(optionsFor(all))
+  await driver.apply(canary)
+  // As when a change was cut off between the two.
+  const [one, other] = all.servers
+  await writeFile(other!.mappings, 'mappings {"foreign": "other"}')
+  await expect(driver.apply(none)).rejects.toMatchObject({
+    kind: 'conflict',
+    details: {files: [one!.mappings, other!.mappings]},
+  })
+  expect(await driver.takeBack({change: canary, previous: none}, 5000)).toBe('written')
+  const texts = await Promise.all([one, other].map((server) => readFile(server!.mappings, 'utf8')))
+  expect(texts.map((text) => text.includes('orders.get'))).toEqual([false, false])
+  expect(texts[1]).toContain('"foreign"')
+})
+
+test('a file whose server does not answer is left alone, with all others', async () => {
+  await using all = await startConfigServers()
+  const [server] = all.servers
+  await using folder = await tempFolder()
+  const main = join(folder.path, 'server.conf')
+  await writeFile(main, (await readFile(server!.main, 'utf8')).replace('"S0"', '"S9"'))
+  const driver = await openConfigDriver(optionsFor(all, {files: [server!.main, main]}))
+  await expect(driver.apply(canary)).rejects.toMatchObject({
+    kind: 'connection',
+    message: `No server named 'S9' answers, which is what '${main}' says.`,
+  })
+  await expect(openConfigDriver(optionsFor(all, {files: []}))).rejects.toMatchObject({kind: 'usage'})
+  expect(await readFile(server!.mappings, 'utf8')).toBe('')
+})
+
+test('a server whose file is not given would keep its mappings, so nothing is changed', async () => {
+  await using all = await startConfigServers({size: 2})
+  const driver = await openConfigDriver(optionsFor(all, {files: all.mains.slice(0, 1)}))
+  await expect(driver.apply(canary)).rejects.toMatchObject({kind: 'usage', details: {servers: ['S1']}})
+  expect(await readFile(all.servers[0]!.mappings, 'utf8')).toBe('')
+})
+
 test('servers that share one file of mappings are changed by one writing of it', async () => {
   await using all = await startConfigServers({size: 2})
   const [one, other] = all.servers
