@@ -60,7 +60,9 @@ function refuseTwice({lattice}: Session, entity: Entity, legs: readonly Leg[]): 
   )
   if (twice === undefined) return
   const {version} = twice[0]!
-  const where = twice.map(({cluster}) => (cluster === undefined ? 'elsewhere' : `in cluster ${cluster}`))
+  const where = twice
+    .map(({cluster}) => (cluster === undefined ? 'everywhere else' : `in cluster ${cluster}`))
+    .reverse()
   const name = entityName(entity)
   throw new UnsafeError(
     `Version ${version} of '${name}' would get traffic ${where.join(' and ')}, and NATS takes each destination of a source once for all clusters together.`,
