@@ -1,6 +1,6 @@
 import * as Flags from '@oclif/core/flags'
 
-import {subjectFlags, unversionedRefFlag, writtenSubjects, RoutesCommand} from '../../lib/cli/route-command.js'
+import {RoutesCommand, subjectFlags, unversionedRefFlag, writtenSubjects} from '../../lib/cli/route-command.js'
 import {traceTargetArg} from '../../lib/cli/observe-args.js'
 import {tracedRouteView} from '../../lib/output/trace.js'
 import type {TracedRoute} from '../../lib/routes/trace.js'
@@ -24,8 +24,8 @@ export default class RouteTrace extends RoutesCommand<TracedRoute> {
   }
 
   static override flags = {
+    ...subjectFlags,
     entity: unversionedRefFlag({summary: 'Entity, where its name has a dot.', exclusive: ['source']}),
-    source: subjectFlags.source,
     probes: Flags.integer({min: 1, max: 100_000, default: 200, helpValue: 'N', summary: 'How many messages to trace.'}),
   }
 

@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import {endWith} from '../../lib/cli/exit-code.js'
 import {durationFlag} from '../../lib/cli/flags.js'
 import {RedrawnText} from '../../lib/cli/redraw.js'
-import {subjectFlags, unversionedRefArg, writtenSubjects, RoutesCommand} from '../../lib/cli/route-command.js'
+import {RoutesCommand, subjectFlags, unversionedRefArg, writtenSubjects} from '../../lib/cli/route-command.js'
 import {routeTickView} from '../../lib/output/observed.js'
 import type {RouteTick} from '../../lib/routes/watch.js'
 
@@ -24,7 +24,7 @@ export default class RouteWatch extends RoutesCommand<Partial<RouteTick>> {
   }
 
   static override flags = {
-    source: subjectFlags.source,
+    ...subjectFlags,
     window: durationFlag({default: 5000, summary: 'How long messages are counted.'}),
     'until-stable': Flags.boolean({default: false, summary: 'End as soon as the route is what was asked for.'}),
   }

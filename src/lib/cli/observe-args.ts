@@ -4,7 +4,6 @@ import * as Flags from '@oclif/core/flags'
 import {parseDuration} from '../duration.js'
 import {parseRef, type EntityRef} from '../entity/entity.js'
 import {UsageError} from '../errors.js'
-import {parseMonitorUrl} from '../nats/monitor-url.js'
 import {isLiteralSubject} from '../routing/subject.js'
 
 /** What is traced: a subject, or the subjects of an entity. */
@@ -34,10 +33,4 @@ export function parseTraceTarget(text: string): TraceTarget {
 export const windowFlag = Flags.custom<number>({
   helpValue: 'DURATION',
   parse: (text) => Promise.resolve(/^0+(?:ms|s|m|h)?$/.test(text) ? 0 : parseDuration(text)),
-})
-
-/** Monitoring ports of servers, one a server. */
-export const monitorUrlFlag = Flags.custom<URL>({
-  helpValue: 'URL',
-  parse: (text) => Promise.resolve(parseMonitorUrl(text)),
 })

@@ -1,4 +1,4 @@
-import {systemClock, type Clock} from '../clock.js'
+import {systemClock} from '../clock.js'
 import type {Entity} from '../entity/entity.js'
 import {runningVersions} from '../entity/entity.js'
 import {LatticeError} from '../errors.js'
@@ -8,9 +8,9 @@ import type {ObserveSource} from '../observe/observe.js'
 import type {ObservedAddress, ObservedSplit} from '../observe/split.js'
 import {asDestination, endpointsOf} from '../routing/endpoint.js'
 import type {Leg} from '../routing/weights.js'
-import type {RouteDeps} from './session.js'
+import {openMonitoring, type RouteDeps} from './session.js'
 import type {RouteView} from './view.js'
-import {identify, NoTokenAccountError} from './who.js'
+import {identify, UnknownAccountError} from './who.js'
 
 export interface ObserveRouteOptions {
   /** How long messages are counted, in milliseconds. */
@@ -53,16 +53,15 @@ export function addressesOf(lattice: string, entity: Entity, legs: readonly Leg[
   })
 }
 
-/** Whom to ask for counters: all servers by the system account where that is at hand, else by the own user. */
-export async function observeSource(deps: RouteDeps): Promise<ObserveSource & {readonly clock: Clock}> {
+/** Whom to ask for counters: all servers by the system account or their monitoring ports, else by the own user. */
+export async function observeSource(deps: RouteDeps): Promise<ObserveSource> {
   const {connection, spec, clock = systemClock} = deps
   const own = {connection, clock, account: ''}
-  if (!hasSystemCredentials(spec)) return own
   try {
-    const [system, {account}] = await Promise.all([deps.system(), identify(connection, spec)])
-    return {...own, system, account}
+    const system = hasSystemCredentials(spec) ? await deps.system() : await openMonitoring(deps)
+    return system === undefined ? own : {...own, system, account: (await identify(connection, spec)).account}
   } catch (error) {
-    if (error instanceof MissingSystemCredentialsError || error instanceof NoTokenAccountError) return own
+    if (error instanceof MissingSystemCredentialsError || error instanceof UnknownAccountError) return own
     throw error
   }
 }

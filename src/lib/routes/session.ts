@@ -162,7 +162,8 @@ function driverOf(account: string, {driver}: RouteAccess = {}): 'jwt' | 'config'
   return driver ?? (isTokenAccount(account) ? 'jwt' : 'config')
 }
 
-async function openMonitoring({access, spec}: RouteDeps): Promise<Monitoring | undefined> {
+/** The monitoring ports that were given, if any were. */
+export async function openMonitoring({access, spec}: RouteDeps): Promise<Monitoring | undefined> {
   if (access?.monitors === undefined || access.monitors.length === 0) return undefined
   const {openMonitors} = await import('../observe/monitors.js')
   return openMonitors(access.monitors, {timeoutMs: spec.timeoutMs})
