@@ -1,7 +1,7 @@
 import type {Clock} from '../clock.js'
 import {createHash} from 'node:crypto'
 
-import type {Monitoring, ServerIdentity, SystemClient} from '../nats/system.js'
+import type {Monitoring, ServerIdentity} from '../nats/system.js'
 import type {AccountToken} from '../routing/account-jwt.js'
 import {compareTables, decodeTable, predictTable, type TableDifference} from '../routing/effective.js'
 import type {TrustedOperator} from '../routing/trust.js'
