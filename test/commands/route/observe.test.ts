@@ -42,7 +42,9 @@ describe('route trace', () => {
       {version: '2.0.0', fate: 'delivered', subject: `${lattice.source}.Mi4wLjA`},
     ])
     const text = await lattice.run(RouteTrace, '--probes', '40')
-    expect(text.stdout.split('\n')[0]).toMatch(/^wasmbus\.rpc\.\S+\t1\.0\.0\t[\d.]+ %\t[\d.]+ to [\d.]+\t\d+\tdelivered\t/)
+    expect(text.stdout.split('\n')[0]).toMatch(
+      /^wasmbus\.rpc\.\S+\t1\.0\.0\t[\d.]+ %\t[\d.]+ to [\d.]+\t\d+\tdelivered\t/,
+    )
   })
 
   test('tells what becomes of a subject', async () => {
