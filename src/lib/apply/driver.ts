@@ -42,9 +42,10 @@ export interface ServerOutcome {
   readonly server: Pick<ServerIdentity, 'name' | 'id'>
   /**
    * `applied`: the whole table is live there. `stored`: nobody uses the account there, and the new table is what it will
-   * load. `differs`: another table is live. `refused`: it said no. `missing`: it did not answer.
+   * load. `differs`: another table is live. `refused`: it said no. `missing`: it did not answer. `unverified`: nothing
+   * shows what it does.
    */
-  readonly outcome: 'applied' | 'stored' | 'differs' | 'refused' | 'missing'
+  readonly outcome: 'applied' | 'stored' | 'differs' | 'refused' | 'missing' | 'unverified'
   /** Why, where it is neither applied nor stored. */
   readonly reason?: string
 }
@@ -65,6 +66,8 @@ export interface Applied {
   readonly confirmedAt: number
   /** Reads the whole table back from every server until it is base plus change everywhere or the time is over. */
   verify: (withinMs: number) => Promise<Verification>
+  /** Files that somebody has to bring to the servers; then nothing is live yet. */
+  readonly rendered?: readonly string[]
   /** What makes it last, where it does not by itself; and what else the driver has to say, a sentence each. */
   readonly notes: readonly string[]
 }

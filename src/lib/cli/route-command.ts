@@ -9,6 +9,7 @@ import type {RouteAccess} from '../routes/access.js'
 import {accessFlags, routeAccess} from './access-flags.js'
 import {LatticeCommand} from './command.js'
 import {confirmFlag} from './confirm.js'
+import {endWith} from './exit-code.js'
 import {dryRunFlag} from './flags.js'
 import {allowable} from '../routing/allow.js'
 import type {ChangeOptions} from '../routes/draft.js'
@@ -159,6 +160,8 @@ export abstract class RouteCommand<Result extends object = RouteChange> extends 
     for (const warning of change.warnings ?? []) this.#warnOnce(warning)
     if (change.printed === undefined) this.log(routeChangeView(change, {terminal: this.terminal}))
     else this.logBytes(new TextEncoder().encode(change.printed))
+    // What is not live yet is never done.
+    if (change.state === 'rendered') endWith('partial')
     return change
   }
 

@@ -30,12 +30,20 @@ const scopeFlags = {
 
 type ScopeFlag = keyof typeof scopeFlags
 
+/** Of route commands: how routes become live and where they are recorded. */
+const routeFlags = ['driver', 'config', 'mappings-file', 'pid', 'monitor-url', 'state'] as const
+
+type RouteFlag = (typeof routeFlags)[number]
+
 /** What was typed of the flags that say where a command acts. */
-export type TypedScope = Readonly<Partial<Record<ScopeFlag, string | boolean | undefined>>>
+export type TypedScope = Readonly<
+  Partial<Record<ScopeFlag, string | boolean | undefined> & Record<RouteFlag, string | readonly string[] | undefined>>
+>
 
 /** Of all that was typed, what says where the command acts. */
 export function typedScope(flags: Partial<ConnectionFlags>): TypedScope {
-  return Object.fromEntries(Object.keys(scopeFlags).map((flag) => [flag, flags[flag as ScopeFlag]]))
+  const typed: Readonly<Record<string, unknown>> = flags
+  return Object.fromEntries([...Object.keys(scopeFlags), ...routeFlags].map((flag) => [flag, typed[flag]]))
 }
 
 // These act on this machine and know none of the flags.
@@ -55,5 +63,14 @@ export function inScope(line: string, typed: TypedScope): string {
     if (typeof value === 'boolean') return [`--${value ? '' : 'no-'}${flag}`]
     return [`--${flag}`, shellWord(value)]
   })
-  return [line, ...missing].join(' ')
+  return [line, ...missing, ...missingOfRoute(line, typed)].join(' ')
+}
+
+function missingOfRoute(line: string, typed: TypedScope): string[] {
+  if (!line.startsWith('lattice route ')) return []
+  return routeFlags.flatMap((flag) => {
+    const value = typed[flag]
+    if (value === undefined || line.includes(` --${flag}`)) return []
+    return (typeof value === 'string' ? [value] : value).flatMap((one) => [`--${flag}`, shellWord(one)])
+  })
 }

@@ -89,8 +89,9 @@ function untilText({expiresAt, restores}: NonNullable<RouteView['recorded']>): s
   return expiresAt === undefined ? undefined : `${expiresAt}, then back to ${formatLegs(restores) || 'what was before'}`
 }
 
-function headline({dryRun, changed, legs, entity}: RouteChange): string {
+function headline({dryRun, changed, legs, entity, state}: RouteChange): string {
   const name = `'${clean(entity)}'`
+  if (state === 'rendered') return `Wrote files for the route of ${name}`
   if (!changed)
     return legs.length === 0 ? `Nothing to change: ${name} has no mapping` : `Nothing to change: the route of ${name}`
   if (legs.length === 0) return dryRun ? `Would clear the route of ${name}` : `Cleared the route of ${name}`
@@ -110,7 +111,9 @@ function legsTable({previous, legs}: RouteChange, options: TableOptions): string
   )
 }
 
-function serversLine({servers, pushMs, changed, dryRun}: RouteChange): string | undefined {
+function serversLine({servers, pushMs, changed, dryRun, state}: RouteChange): string | undefined {
+  if (state === 'rendered') return 'applied 0 servers yet: put the files in place, then lattice route verify'
+  if (state === 'unverified') return 'unverified: nothing shows what is live'
   if (dryRun) return undefined
   const took = pushMs === undefined ? '' : ` in ${pushMs} ms`
   return changed ? `${serversText(servers)}${took}` : undefined

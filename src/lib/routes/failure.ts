@@ -2,7 +2,9 @@ import {isLive, type ServerOutcome, type WriteBack} from '../apply/driver.js'
 import type {Entity} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import {ConflictError, LatticeError, PartialError, ServerError, TimeoutError, UnsafeError} from '../errors.js'
-import type {RecordState} from './before.js'
+import type {RouteRecord} from '../records/route.js'
+import {legLabel, type Leg} from '../routing/weights.js'
+import type {RecordState, RouteBefore} from './before.js'
 
 /** The change is live on some servers, or was answered and is not live. */
 export class NotLiveError extends PartialError {
@@ -87,16 +89,52 @@ export class PlanMovedError extends ConflictError {
   }
 }
 
+/** What is recorded and what is there. */
+interface Drift {
+  readonly record: RouteRecord | undefined
+  readonly before: RouteBefore
+}
+
+/** Three ways to see each leg: before our change, as we made it, and as somebody else left it. */
+function driftLines(record: RouteRecord | undefined, before: RouteBefore): string[] {
+  const [replaced, recorded] = [record?.replaced ?? [], record?.legs ?? []]
+  const live = before.legs ?? []
+  const labels = [...new Set([...replaced, ...recorded, ...live].map(legLabel))]
+  const weight = (legs: readonly Leg[], label: string): string => {
+    const leg = legs.find((one) => legLabel(one) === label)
+    return leg === undefined ? '-' : `${leg.weight} %`
+  }
+  const foreign = before.mappings.flatMap(({source, destinations = []}) =>
+    before.legs === undefined ? destinations.map((one) => `  live: ${source} ${one.weight} % to ${one.subject}`) : [],
+  )
+  return [
+    ...labels.map((label) => {
+      const own =
+        record === undefined ? '' : `before ${weight(replaced, label)}, lattice made ${weight(recorded, label)}, `
+      return `  ${label}: ${own}live ${weight(live, label)}`
+    }),
+    ...foreign,
+  ]
+}
+
 /** The live mapping is not the one that lattice applied; rule 10. */
 export class DriftedRouteError extends UnsafeError {
-  constructor(entity: Entity, state: RecordState & ('drifted' | 'foreign')) {
+  constructor(entity: Entity, state: RecordState & ('drifted' | 'foreign'), {record, before}: Drift) {
     super(
       state === 'foreign'
         ? `The source of '${entityName(entity)}' has a mapping that lattice did not make.`
         : `The mapping of '${entityName(entity)}' is not the one that lattice applied last.`,
       {
         suggestions: [`lattice route show ${entityName(entity)}`, '--repair   (replace what is there)'],
-        details: {entity: entity.name, key: entity.key, state},
+        details: {
+          entity: entity.name,
+          key: entity.key,
+          state,
+          ...(record === undefined ? {} : {replaced: record.replaced, recorded: record.legs}),
+          live: before.legs ?? null,
+          mappings: before.mappings,
+        },
+        lines: driftLines(record, before),
       },
     )
   }

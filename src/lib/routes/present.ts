@@ -26,7 +26,10 @@ export function presentLegs(session: Session, named: Entity, {stored, known, but
   const {entity} = routableEntity(named, [], {stored, known})
   const before = readBefore(session.view, session.lattice, entity)
   if (before.legs !== undefined) return before.legs
-  if (before.mapped) throw new DriftedRouteError(entity, stored === undefined ? 'foreign' : 'drifted')
+  if (before.mapped) {
+    const state = stored === undefined ? 'foreign' : 'drifted'
+    throw new DriftedRouteError(entity, state, {record: stored?.record, before})
+  }
   const light = lightVersions(entity)
   const others = runningVersions(entity).filter((version) => version !== but)
   const candidates = light.length > 0 ? light : others

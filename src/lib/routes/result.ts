@@ -37,7 +37,8 @@ export interface RouteChange {
   readonly changed: boolean
   readonly dryRun: boolean
   /** `printed`: written out for another tool, and nothing was changed here. */
-  readonly state: 'live' | 'planned' | 'printed'
+  /** `rendered`: files wait to be brought to the servers. `unverified`: nothing shows what is live, and that was accepted. */
+  readonly state: 'live' | 'planned' | 'printed' | 'rendered' | 'unverified'
   readonly driver: 'jwt' | 'config' | 'print'
   readonly servers: ServerCount
   /** From sending the token to the last server's answer. */
@@ -63,6 +64,8 @@ export interface RouteChange {
   readonly mappings?: readonly MappingPlan[]
   /** What another tool applies, with the print driver. */
   readonly printed?: string
+  /** Files that wait for somebody to bring them to the servers. */
+  readonly rendered?: readonly string[]
   /** Of a dry run: the record that would be written. */
   readonly record?: RouteRecord
 }
@@ -121,6 +124,8 @@ export interface ChangeOutcome {
   readonly revision?: number
   /** Of a dry run. */
   readonly record?: RouteRecord
+  /** Files that wait for somebody to bring them to the servers. */
+  readonly rendered?: readonly string[]
 }
 
 /** The result of a change, as it is printed. */
@@ -141,7 +146,7 @@ export function changeResult({lattice, deps, driver}: Session, plan: ChangePlan,
     source: mainSource(lattice, entity),
     changed,
     dryRun: dry,
-    state: dry ? 'planned' : 'live',
+    state: stateOf(outcome),
     driver: driver.name,
     servers: countServers(outcomes),
     ...(pushMs === undefined ? {} : {pushMs}),
@@ -149,13 +154,20 @@ export function changeResult({lattice, deps, driver}: Session, plan: ChangePlan,
     ...(revision === undefined ? {} : {revision}),
     ...(plan.options.expiresAt === undefined ? {} : {expiresAt: plan.options.expiresAt}),
     ...(wanted.strategy === 'bluegreen' ? previewOf(lattice, entity, dry ? (before.legs ?? []) : legs) : {}),
-    ...(changed && !dry ? {undo: undoCommand(entity, before.legs, legs)} : {}),
+    ...(changed && !dry && deps.access?.state?.kind !== 'none' ? {undo: undoCommand(entity, before.legs, legs)} : {}),
     ...(explicit === undefined ? {} : {inferred: explicit}),
     ...(reason === undefined ? {} : {reason}),
     ...(warnings.length === 0 ? {} : {warnings}),
     ...(driver.durability === undefined ? {} : {durability: withoutWarning(driver.durability)}),
+    ...(outcome.rendered === undefined ? {} : {rendered: outcome.rendered}),
     ...(dry ? {mappings, record} : {}),
   }
+}
+
+function stateOf({record, rendered, outcomes}: ChangeOutcome): RouteChange['state'] {
+  if (record !== undefined) return 'planned'
+  if (rendered !== undefined) return 'rendered'
+  return outcomes.some(({outcome}) => outcome === 'unverified') ? 'unverified' : 'live'
 }
 
 /** The versions that get nothing by these legs; without a mapping, those that do not listen on the source. */

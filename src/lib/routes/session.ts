@@ -45,6 +45,8 @@ export interface Session {
   readonly who: Who
   /** The mappings when the session began; a change reads them again under the lease. */
   readonly view: TableView
+  /** True where nobody can be asked what is live, so that only probes can show it. */
+  readonly blind?: boolean
   /** What was done on the way to it that a change should tell, a sentence each. */
   readonly notes?: readonly string[]
 }
@@ -122,10 +124,11 @@ async function openByFiles(deps: RouteDeps, who: Who): Promise<Session> {
     clock,
     timeoutMs: spec.timeoutMs,
   })
-  const monitoring = system ?? monitors ?? driver.seen
-  if (monitoring === undefined) throw new MissingSystemCredentialsError(spec)
+  const shown = system ?? monitors ?? driver.seen
+  const monitoring = shown ?? new (await import('./own-monitoring.js')).OwnMonitoring(connection, spec.timeoutMs)
   const [facts, view] = await Promise.all([readFacts({system: monitoring, clock}), driver.read()])
-  return {deps, clock, lattice: spec.lattice, store, driver, system: monitoring, account, facts, who, view}
+  const blind = shown === undefined
+  return {deps, clock, lattice: spec.lattice, store, driver, system: monitoring, account, facts, who, view, blind}
 }
 
 /** Opens what showing routes needs: the records and, with system credentials or monitoring ports, what is live. */

@@ -3,15 +3,16 @@ import {setTimeout} from 'node:timers/promises'
 import {readServers, type AccountView} from '../apply/account-state.js'
 import {holds, isLive, type ServerOutcome, type ServerView, type TableChange} from '../apply/driver.js'
 import {formatRef, type EntityKind, type EntityRef} from '../entity/entity.js'
+import {ConflictError} from '../errors.js'
 import type {Monitoring} from '../nats/system.js'
-import {verifyByProbe} from '../observe/verify-probe.js'
-import {systemClock} from '../clock.js'
 import {endpointsOf} from '../routing/endpoint.js'
 import {planRoute} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
 import {judgeRecord, mainSource, readBefore, type RecordState} from './before.js'
+import {liveRecord} from './draft.js'
 import {knownRoutes, requireRouted, routeOf, type KnownRoutes} from './find.js'
 import {ownSources} from './own-sources.js'
+import {probeServers} from './probe.js'
 import {openReader, type Reader, type RouteDeps} from './session.js'
 import {recordedEntity, type WrittenSubjects} from './target.js'
 import type {StoredRoute} from './store.js'
@@ -88,7 +89,7 @@ async function verifyOnce(deps: RouteDeps, look: Look, {monitoring}: VerifyOptio
       const wanted = wantedOf(lattice, stored)
       const outcomes =
         servers === undefined
-          ? await probe(deps, wanted)
+          ? await probeServers(deps, wanted, 0)
           : [
               ...servers.map((server) => judgeServer(server, wanted, look.reader.view?.agreed !== false)),
               ...absent(stored, servers),
@@ -97,6 +98,7 @@ async function verifyOnce(deps: RouteDeps, look: Look, {monitoring}: VerifyOptio
         look.reader.view === undefined
           ? 'unknown'
           : judgeRecord(stored.record, readBefore(look.reader.view, lattice, recordedEntity(stored)))
+      const settled = outcomes.every(isLive) && state === 'interrupted' && (await settle(look, stored))
       const {record} = stored
       return {
         entity: formatRef(routed),
@@ -105,9 +107,9 @@ async function verifyOnce(deps: RouteDeps, look: Look, {monitoring}: VerifyOptio
         ...(record.link === undefined ? {} : {link: record.link}),
         source: mainSource(lattice, recordedEntity(stored)),
         legs: record.legs,
-        state,
+        state: settled ? 'current' : state,
         servers: outcomes,
-        live: outcomes.every(isLive) && state !== 'interrupted' && state !== 'drifted',
+        live: outcomes.every(isLive) && (settled || (state !== 'interrupted' && state !== 'drifted')),
       }
     }),
   )
@@ -158,14 +160,14 @@ function absent({record}: StoredRoute, servers: readonly ServerView[]): ServerOu
     .map((name) => ({server: {name, id: name}, outcome: 'missing', reason: 'it does not answer'}))
 }
 
-async function probe(
-  {connection, spec, clock = systemClock}: RouteDeps,
-  wanted: TableChange,
-): Promise<ServerOutcome[]> {
-  const {servers} = await verifyByProbe({connection, spec}, wanted, {withinMs: 0, clock})
-  return servers.map(({server: {name, id, address}, outcome, reason}) => ({
-    server: {name, id: id ?? address},
-    outcome: outcome === 'unreachable' ? 'missing' : outcome,
-    ...(reason === undefined ? {} : {reason}),
-  }))
+/** A change that somebody else brought to the servers is complete now; one that a command is still at is its own matter. */
+async function settle({reader}: Look, {key, record, revision}: StoredRoute): Promise<boolean> {
+  if (record.deadline === undefined || Date.parse(record.deadline) > Date.now()) return false
+  try {
+    await reader.store.put(key, liveRecord(record, record.servers), revision)
+    return true
+  } catch (error) {
+    if (error instanceof ConflictError) return false
+    throw error
+  }
 }
