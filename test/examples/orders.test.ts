@@ -8,6 +8,7 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import Call from '../../src/commands/call.js'
 import EntityInspect from '../../src/commands/entity/inspect.js'
 import RouteAb from '../../src/commands/route/ab.js'
+import RouteClear from '../../src/commands/route/clear.js'
 import RouteShow from '../../src/commands/route/show.js'
 import RouteUndo from '../../src/commands/route/undo.js'
 import {openConnection} from '../../src/lib/nats/connect.js'
@@ -149,6 +150,26 @@ describe('a service with events beside its endpoints', () => {
 })
 
 describe('a service that listens on the source already', () => {
+  test('is split by a flag that names the source, and its record remembers it', async () => {
+    const nc = await openConnection(server.spec())
+    try {
+      await runService(nc, {name: 'bins', version: '1.0.0', endpoints: {get: {subject: 'bins.get'}}})
+      await runService(nc, {name: 'bins', version: '2.0.0', endpoints: {get: {subject: 'bins.v2.get'}}})
+      const refused = await lattice(RouteAb, 'bins@1.0.0=80', 'bins@2.0.0=20')
+      expect(refused).toMatchObject({exitCode: 2})
+      expect(refused.stderr).toContain('--source get=SUBJECT')
+      const ab = await lattice(RouteAb, 'bins@1.0.0=80', 'bins@2.0.0=20', '--source', 'get=bins.get')
+      expect(ab).toMatchObject({exitCode: 0})
+      expect((await lattice(RouteShow, 'bins', '--json')).json()).toMatchObject({state: 'current'})
+      const cleared = await lattice(RouteClear, 'bins')
+      expect(cleared).toMatchObject({exitCode: 0})
+      expect((await caller.request('bins.get')).string()).toBe('1.0.0 bins.get')
+      expect((await lattice(RouteShow, 'bins', '--json')).json()).toMatchObject({state: 'current'})
+    } finally {
+      await nc.close()
+    }
+  })
+
   test('gets its first canary without a new deployment', async () => {
     const nc = await openConnection(server.spec())
     try {

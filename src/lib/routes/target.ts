@@ -3,6 +3,7 @@ import {compareVersions, parseVersion} from '../entity/version.js'
 import {entityName} from '../entity/require.js'
 import {UnsafeError, UsageError} from '../errors.js'
 import {alignService, requireRoutable} from '../services/entity.js'
+import {isIncumbent} from '../services/mapping.js'
 import {parseSourceAndLegs, warnAboutLegs} from '../services/plain.js'
 import {routeKey} from '../routing/source.js'
 import type {Leg} from '../routing/weights.js'
@@ -89,7 +90,7 @@ export function routableEntity(
   if (versions.length === 0) {
     const endpoints = recorded.length === 0 ? service.endpoints : present
     return {
-      entity: {...service, endpoints: withRecorded(endpoints, alignService(service, options).endpoints)},
+      entity: withEndpoints(service, withRecorded(endpoints, alignService(service, options).endpoints)),
       warnings: [],
     }
   }
@@ -97,7 +98,22 @@ export function routableEntity(
   const endpoints = routable.entity.endpoints ?? []
   const left = recorded.filter((source) => !endpoints.some((endpoint) => endpoint.source === source))
   if (left.length > 0) throw new LeftBehindError(entity, left, versions)
-  return {...routable, entity: {...routable.entity, endpoints: withRecorded(endpoints, present)}}
+  return {...routable, entity: withEndpoints(routable.entity, withRecorded(endpoints, present))}
+}
+
+/** A service whose instances are dark where no endpoint of theirs is a source, also one that only the record knows. */
+function withEndpoints(service: Entity, endpoints: readonly ListedEndpoint[]): Entity {
+  const isDark = (version: string): boolean => {
+    const own = endpoints.flatMap(({source, addresses}) =>
+      Object.hasOwn(addresses, version) ? [{source, address: addresses[version]!}] : [],
+    )
+    return own.length > 0 && !own.some(({source, address}) => isIncumbent(source, address))
+  }
+  const instances = service.instances.map((instance) => ({
+    ...instance,
+    dark: instance.version !== undefined && isDark(instance.version),
+  }))
+  return {...service, endpoints, instances}
 }
 
 /** A change over these versions would leave a mapping of the route as it is, and forget it. */

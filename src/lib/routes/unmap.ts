@@ -1,6 +1,7 @@
 import type {Entity} from '../entity/entity.js'
 import {entityName, shellWord, versionName} from '../entity/require.js'
 import {UnsafeError} from '../errors.js'
+import {covers} from '../observe/subjects.js'
 import {endpointsOf} from '../routing/endpoint.js'
 import type {Leg} from '../routing/weights.js'
 import {mainSource, readBefore} from './before.js'
@@ -58,13 +59,13 @@ export async function planUnmapped(
   }
 }
 
-/** True when every source has somebody who answers; who listens in no queue group, or with a wildcard, watches. */
+/** True when every source has somebody who answers; who listens in no queue group, or to more, watches. */
 async function isServed({system, account, lattice}: Session, entity: Entity): Promise<boolean> {
   const served = await Promise.all(
     endpointsOf(lattice, entity).map(async ({source}) => {
       const subscribers = await readSubscribers(system, {account, subject: source})
       const plain = entity.kind === 'subject' || entity.kind === 'service'
-      return subscribers.some(({subject, queue}) => subject === source && (plain || queue !== undefined))
+      return subscribers.some(({subject, queue}) => covers(source, subject) && (plain || queue !== undefined))
     }),
   )
   return served.every(Boolean)

@@ -113,7 +113,9 @@ export function sameLegs(left: readonly Leg[], right: readonly Leg[]): boolean {
 
 /** SHA-256 of mappings, independent of their order and of how a remainder is written: shows whether what is live is what was applied. */
 export function mappingDigest(mappings: readonly EndpointMapping[]): string {
+  // A service may get endpoints that its route does not map: they change nothing.
   const parts = mappings
+    .filter(({destinations}) => destinations !== undefined && destinations.length > 0)
     .map(({source, destinations}) => [source, destinationLines(source, destinations ?? [])] as const)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map((part) => JSON.stringify(part))
