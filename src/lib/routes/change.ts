@@ -138,7 +138,9 @@ async function planChanges(
     refuseOtherRevision(route, options)
     const before = readBefore(view, lattice, route.entity)
     const state = judgeRecord(route.stored?.record, before)
-    if ((state === 'drifted' || state === 'foreign') && !options.repair)
+    // Where nothing is recorded, everything is there as somebody else's.
+    const unrecorded = session.deps.access?.state?.kind === 'none'
+    if ((state === 'drifted' || (state === 'foreign' && !unrecorded)) && !options.repair)
       throw new DriftedRouteError(route.entity, state === 'foreign' ? 'foreign' : 'drifted', {
         record: route.stored?.record,
         before,
