@@ -75,7 +75,7 @@ export class SecondBlockError extends UnsafeError {
       `The account '${account.name}' has mappings in '${first!.file}', and a second block would replace them without a word.`,
       {
         lines: places.flatMap(({file, from, to}, index) => [
-          `move ${file}:${from}-${to} into ${layout.wanted}`,
+          `move ${file}:${from === to ? from : `${from}-${to}`} into ${layout.wanted}`,
           ...(index > 0 || included ? [] : [`put in its place: ${includeLine(file, layout)}`]),
           ...(index > 0 ? ['  (one mappings block in all: put the entries together)'] : []),
         ]),
