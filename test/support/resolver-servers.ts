@@ -7,6 +7,7 @@ import {join} from 'node:path'
 
 import type {ResolverKind} from '../../src/lib/apply/resolver-kind.js'
 import type {ConnectSpec} from '../../src/lib/nats/spec.js'
+import {SystemClient} from '../../src/lib/nats/system.js'
 import {createTestOperator, freePort, type TestOperator, type TestServer} from './nats-server.js'
 import {changeToken} from './nsc-store.js'
 import {startIn} from './running-server.js'
@@ -80,7 +81,17 @@ export async function startResolvers(
   await writeFile(files.creds, operator.creds, {mode: 0o600})
   await writeFile(files.sys, operator.sysCreds, {mode: 0o600})
   await writeFile(files.key, keys.operatorSigning.seed, {mode: 0o600})
-  if (kinds.length > 1) await until(() => allRouted(servers, kinds.length), 10_000)
+  const spec = (lattice = 'default'): ConnectSpec => ({
+    servers: [servers[0]!.url],
+    credentials: {kind: 'creds', file: files.creds},
+    lattice,
+    operatorKeyFile: files.key,
+    sysCreds: files.sys,
+    protected: false,
+    timeoutMs: 5000,
+    connectTimeoutMs: 5000,
+  })
+  if (kinds.length > 1) await waitForAll(spec(), kinds.length)
   const ends = unlessStarted.move()
   return {
     operator,
@@ -88,16 +99,7 @@ export async function startResolvers(
     servers,
     accountServer,
     folder: folder.path,
-    spec: (lattice = 'default') => ({
-      servers: [servers[0]!.url],
-      credentials: {kind: 'creds', file: files.creds},
-      lattice,
-      operatorKeyFile: files.key,
-      sysCreds: files.sys,
-      protected: false,
-      timeoutMs: 5000,
-      connectTimeoutMs: 5000,
-    }),
+    spec,
     [Symbol.asyncDispose]: () => ends.disposeAsync(),
   }
 }
@@ -127,9 +129,12 @@ function resolverConfig(kind: ResolverKind, {dir, preload, system, url}: Resolve
   }
 }
 
-async function allRouted(servers: readonly TestServer[], size: number): Promise<boolean> {
-  const logs = await Promise.all(servers.map((server) => server.log()))
-  return logs.every((log) => new Set(log.match(/Route connection created|rid:\d+/g)).size >= size - 1)
+/** Routes are there a moment after the servers are. */
+async function waitForAll(spec: ConnectSpec, size: number): Promise<void> {
+  await until(async () => {
+    await using system = await SystemClient.open(spec)
+    return (await system.servers()).length === size
+  }, 15_000)
 }
 
 /** Answers with account tokens over HTTP, as servers with a URL resolver ask for them. */
