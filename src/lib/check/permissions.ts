@@ -1,5 +1,5 @@
+import {grantOf, refusal, type Grant, type Refusal, type WireGrant} from '../nats/grants.js'
 import type {Need} from './needs.js'
-import {refusal, type Grant, type Refusal} from './subjects.js'
 
 /** What a user may do, as its server or its token says. */
 export interface Permissions {
@@ -73,11 +73,6 @@ function samples({direction, subject}: Need): readonly string[] {
 
 const someName = 'LATTICECHECKLATTICECHE'
 
-interface WireGrant {
-  readonly allow?: readonly string[] | null | undefined
-  readonly deny?: readonly string[] | null | undefined
-}
-
 export interface WirePermissions {
   readonly publish?: WireGrant | null | undefined
   readonly subscribe?: WireGrant | null | undefined
@@ -91,11 +86,6 @@ export function permissionsOf(wire: WirePermissions | null | undefined): Permiss
     subscribe: withoutQueues(grantOf(wire?.subscribe)),
     responses: wire?.responses !== undefined && wire.responses !== null,
   }
-}
-
-function grantOf(wire: WireGrant | null | undefined): Grant {
-  const {allow, deny} = wire ?? {}
-  return {...(allow && allow.length > 0 ? {allow} : {}), ...(deny && deny.length > 0 ? {deny} : {})}
 }
 
 /** `subject queue` is about members of that queue group, and lattice subscribes outside of any. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 
-import {covers, meet, refusal, type Grant} from '../../../src/lib/check/subjects.js'
+import {covers, meet, refusal, type Grant} from '../../../src/lib/nats/grants.js'
 
 /** Every subject of up to five tokens over an alphabet that holds a token which no pattern can name. */
 const alphabet = ['a', 'b', 'other'] as const

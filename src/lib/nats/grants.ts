@@ -4,6 +4,18 @@ export interface Grant {
   readonly deny?: readonly string[]
 }
 
+/** The same as servers and tokens write it. */
+export interface WireGrant {
+  readonly allow?: readonly string[] | null | undefined
+  readonly deny?: readonly string[] | null | undefined
+}
+
+/** An empty list is none. */
+export function grantOf(wire: WireGrant | null | undefined): Grant {
+  const {allow, deny} = wire ?? {}
+  return {...(allow && allow.length > 0 ? {allow} : {}), ...(deny && deny.length > 0 ? {deny} : {})}
+}
+
 /** Why a subject may not pass: nobody allowed it, or it, or the part that is named, is denied. */
 export type Refusal =
   | {readonly kind: 'notAllowed'; readonly extent: 'all' | 'part'}
