@@ -1,123 +1,130 @@
-import {spawn} from 'node:child_process'
-import {createInterface} from 'node:readline'
+import {execFile} from 'node:child_process'
+import {loadavg} from 'node:os'
 import {fileURLToPath} from 'node:url'
+import {promisify} from 'node:util'
 
-import type {NatsConnection} from '@nats-io/transport-node'
-
-import {parseVersion} from '../src/lib/entity/version.js'
-import {editToken, readAccountToken} from '../src/lib/routing/account-jwt.js'
-import {legAddress, sourceOf} from '../src/lib/routing/source.js'
 import {parseSplit} from '../src/lib/routing/weights.js'
-import {startOperatorServer, type OperatorServer} from '../test/support/nats-server.js'
-import {openRoutes, testActor} from '../test/support/routes.js'
+import {startConfig} from './cutover/config.ts'
+import {startJwt} from './cutover/jwt.ts'
+import {startLoad, type Counted} from './cutover/load.ts'
+import {far, near, type World} from './cutover/world.ts'
 import {median, milliseconds, percentile} from './stats.ts'
 
-const changes = Number(process.env['BENCH_CHANGES'] ?? 1000)
+const changes = Number(process.env['BENCH_CHANGES'] ?? 100)
 const rate = Number(process.env['BENCH_RATE'] ?? 2000)
-const lattice = 'bench'
-const versions = ['1.0.0', '2.0.0'].map(parseVersion)
-const splits = ['70/30', '30/70', '0/100', '100/0'].map((text) => parseSplit([text]))
+const wanted = process.env['BENCH_MODES']?.split(',')
+const bin = fileURLToPath(new URL('../bin/run.js', import.meta.url))
+const splits = ['70/30', '30/70', '0/100', '100/0']
+/** How often the whole program is started; before the rest, because later its tokens would have to wait for the clock. */
+const programs = 10
 
-interface Counted {
-  readonly sent: number
-  readonly counts: Readonly<Record<string, number>>
-  readonly reasons: Readonly<Record<string, number>>
-}
-
-/** Route changes under load on an account that is thrown away, each next to a bare push of a token of the same size. */
-async function main(): Promise<void> {
-  await using server = await startOperatorServer()
-  const {entity, ref} = testActor()
-  const source = sourceOf(lattice, entity)
-  const load = await startLoad(
-    server,
-    source,
-    versions.map((version) => `${legAddress(lattice, entity, version)}=${version}`),
-  )
-  const [whole, ours, bare]: [number[], number[], number[]] = [[], [], []]
-  await using rival = await openRoutes(server.spec(lattice))
-  // The first splits of a run compile and make the buckets.
-  for (let round = -3; round < changes; round++) {
-    const started = performance.now()
-    const pushMs = await change(server, {ref, split: splits.at(round % splits.length)})
-    const wholeMs = performance.now() - started
-    const bareMs = await barePush(rival.system.connection, server)
-    if (round === -1) load.start()
-    if (round < 0) continue
-    whole.push(wholeMs)
-    ours.push(pushMs)
-    bare.push(bareMs)
-  }
-  const counted = await load.stop()
-  report({whole, ours, bare, counted})
-}
-
-/** A whole command but for the start of its process: two connections, everything it checks, and their end. */
-async function change(
-  server: OperatorServer,
-  {ref, split}: {readonly ref: {readonly name: string}; readonly split: ReturnType<typeof parseSplit>},
-): Promise<number> {
-  await using opened = await openRoutes(server.spec(lattice), {secondsAhead: Infinity})
-  const {changed, pushMs} = await opened.routes.split(split, {entity: ref, versions})
-  if (!changed || pushMs === undefined) throw new Error('Nothing was changed.')
-  return pushMs
-}
-
-/** The rival: sign a token with one other source changed, send it, wait for the answer, and believe it. */
-async function barePush(nc: NatsConnection, server: OperatorServer): Promise<number> {
-  const stored = await nc.request(`$SYS.REQ.ACCOUNT.${server.account.publicKey}.CLAIMS.LOOKUP`, '')
-  const token = readAccountToken(stored.string())
-  const destinations = [{subject: `bench.bare.v${token.issuedAt % 2}`, weight: 100}]
-  const edit = {change: [{source: 'bench.bare', destinations}], issuedAt: token.issuedAt + 1}
-  const text = editToken(token, edit, server.operatorSigning)
-  const started = performance.now()
-  await nc.request('$SYS.REQ.CLAIMS.UPDATE', text, {timeout: 5000})
-  return performance.now() - started
-}
-
-async function startLoad(
-  {url, credsFile}: OperatorServer,
-  source: string,
-  legs: readonly string[],
-): Promise<{start: () => void; stop: () => Promise<Counted>}> {
-  const script = fileURLToPath(new URL('load/requests.ts', import.meta.url))
-  const child = spawn(process.execPath, [script, url, credsFile, source, String(rate), ...legs], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  process.once('exit', () => child.kill())
-  const lines = createInterface({input: child.stdout})[Symbol.asyncIterator]()
-  await lines.next()
-  return {
-    start: () => child.stdin.write('go\n'),
-    stop: async () => {
-      child.stdin.end()
-      const {value} = await lines.next()
-      return JSON.parse(String(value)) as Counted
-    },
-  }
+const modes: Readonly<Record<string, () => Promise<World>>> = {
+  jwt1: () => startJwt(1, rate),
+  jwt3: () => startJwt(3, rate),
+  config3: () => startConfig(3, rate),
 }
 
 interface Measured {
+  readonly counted: readonly Counted[]
+  /** From the start of a command to the last server's answer, in milliseconds. */
+  readonly live: readonly number[]
+  /** To its end: read back from every server, and recorded. */
   readonly whole: readonly number[]
-  readonly ours: readonly number[]
+  /** The push or the reloads alone. */
+  readonly push: readonly number[]
   readonly bare: readonly number[]
-  readonly counted: Counted
+  /** As `live`, from the start of the process. */
+  readonly program: readonly number[]
 }
 
-function report({whole, ours, bare, counted}: Measured): void {
+/** Route changes under load on accounts that are thrown away, each next to a bare push or reload of the same size. */
+async function main(): Promise<void> {
+  console.log(`cutover: ${changes} route changes a mode, ${rate} requests a second, Node ${process.versions.node}`)
+  for (const [name, start] of Object.entries(modes)) {
+    if (wanted !== undefined && !wanted.includes(name)) continue
+    await using world = await start()
+    report(world, await measure(world))
+  }
+}
+
+async function measure(world: World): Promise<Measured> {
+  await using ends = new AsyncDisposableStack()
+  const loads = await Promise.all(world.tasks.map(startLoad))
+  for (const load of loads) ends.use(load)
+  const [live, whole, push, bare, program]: number[][] = [[], [], [], [], []]
+  // The first changes of a run compile and make the buckets.
+  let round = 0
+  while (round < 4) await change(world, round++)
+  for (const load of loads) load.start()
+  for (let count = 0; count < programs; count++) program!.push(await changeByProgram(world, round++))
+  for (let count = 0; count < changes; count++) {
+    const done = await change(world, round++)
+    live!.push(done.liveMs)
+    whole!.push(done.wholeMs)
+    push!.push(done.pushMs)
+    bare!.push(await world.bare())
+  }
+  const counted = await Promise.all(loads.map((load) => load.stop()))
+  return {counted, live: live!, whole: whole!, push: push!, bare: bare!, program: program!}
+}
+
+/** Both routes in turn, so that each of them is another split every time. */
+function splitOf(round: number): {readonly weights: string; readonly route: typeof near} {
+  return {weights: splits[Math.floor(round / 2) % splits.length]!, route: round % 2 === 0 ? near : far}
+}
+
+/** A command but for the start of its process: its connections, everything it checks, and their end. */
+async function change(
+  world: World,
+  round: number,
+): Promise<{readonly liveMs: number; readonly wholeMs: number; readonly pushMs: number}> {
+  const {weights, route} = splitOf(round)
+  const started = performance.now()
+  await using opened = await world.open()
+  const {changed, pushMs, liveAt} = await opened.routes.split(parseSplit([weights]), {
+    sources: [route.source],
+    addresses: route.legs.map(({version, subject}) => `${version}=${subject}`),
+    ...imported(route),
+  })
+  if (!changed || pushMs === undefined || liveAt === undefined) throw new Error('Nothing was changed.')
+  const wholeMs = performance.now() - started
+  return {liveMs: Date.parse(liveAt) - (performance.timeOrigin + started), wholeMs, pushMs}
+}
+
+/** Who answers is in another account, where nobody can be asked. */
+function imported(route: typeof near): {readonly allow?: readonly string[]} {
+  return route === far ? {allow: ['no-subscriber']} : {}
+}
+
+/** From the start of the process until the route is live. */
+async function changeByProgram(world: World, round: number): Promise<number> {
+  const {weights, route} = splitOf(round)
+  const allow = (imported(route).allow ?? []).flatMap((rule) => ['--allow', rule])
+  const words = ['route', 'ab', weights, ...route.words, ...allow, '--json']
+  const started = Date.now()
+  const {stdout} = await promisify(execFile)(process.execPath, [bin, ...words], {env: world.env})
+  const {changed, liveAt} = JSON.parse(stdout) as {readonly changed: boolean; readonly liveAt?: string}
+  if (!changed || liveAt === undefined) throw new Error('Nothing was changed.')
+  return Date.parse(liveAt) - started
+}
+
+function report({name, tasks}: World, {counted, live, whole, push, bare, program}: Measured): void {
   const line = (values: readonly number[]): string =>
     `p50 ${milliseconds(median(values))}, p95 ${milliseconds(percentile(values, 0.95))}`
-  const ratio = (share: number): string => `${(percentile(ours, share) / percentile(bare, share)).toFixed(2)} ×`
-  const lost = counted.counts['lost'] ?? 0
-  console.log(`cutover: ${changes} route changes, ${rate} requests a second, Node ${process.versions.node}`)
-  console.log(
-    `  lost                     ${lost} of ${counted.sent} requests${lost > 0 ? ` ${JSON.stringify(counted.reasons)}` : ''}`,
-  )
-  console.log(`  push until live          ${line(ours)}`)
-  console.log(`  bare push                ${line(bare)}`)
-  console.log(`  ratio                    p50 ${ratio(0.5)}, p95 ${ratio(0.95)}`)
-  console.log(`  whole command, in process ${line(whole)}`)
-  if (lost > 0) process.exitCode = 1
+  const ratio = (values: readonly number[]): string =>
+    [0.5, 0.95].map((share) => (percentile(values, share) / percentile(bare, share)).toFixed(1)).join(' and ')
+  console.log(`${name} (load of this machine ${loadavg()[0]!.toFixed(1)})`)
+  for (const [index, {sent, counts, reasons}] of counted.entries()) {
+    const lost = counts['lost'] ?? 0
+    if (lost > 0) process.exitCode = 1
+    const why = lost > 0 ? ` ${JSON.stringify(reasons)}` : ''
+    console.log(`  lost ${tasks[index]!.name}: ${lost} of ${sent} requests${why}`)
+  }
+  console.log(`  command start until live        ${line(live)}; ${ratio(live)} × the bare one`)
+  console.log(`  command start until recorded    ${line(whole)}; ${ratio(whole)} ×`)
+  console.log(`  the push or reloads in it       ${line(push)}; ${ratio(push)} ×`)
+  console.log(`  bare push or reloads            ${line(bare)}`)
+  console.log(`  process start until live        ${line(program)} (${program.length} runs)`)
 }
 
 await main()

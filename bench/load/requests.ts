@@ -1,24 +1,28 @@
-// A process of its own that answers calls of two versions and calls the source all the time: `node requests.ts URL
-// CREDS SOURCE RATE LEG=VERSION…`. It
-// prints what came back as one JSON line when its input ends.
+// A process of its own that answers requests in two versions and sends requests to a source all the time. It takes its
+// task as JSON, and prints what came back as one JSON line when its input ends.
 import {readFileSync} from 'node:fs'
 
 import {connect, credsAuthenticator, type NatsConnection} from '@nats-io/transport-node'
 
-const [url = '', creds = '', source = '', rate = '', ...legs] = process.argv.slice(2)
+import type {LoadTask, LoadUser} from '../cutover/world.ts'
+
+const {source, rate, callers, workers, legs} = JSON.parse(process.argv[2] ?? '') as LoadTask
 const counts: Record<string, number> = {lost: 0}
 const reasons: Record<string, number> = {}
 let sent = 0
 let pending = 0
 
-function open(): Promise<NatsConnection> {
-  return connect({servers: url, authenticator: credsAuthenticator(readFileSync(creds))})
+function open({url, creds, user}: LoadUser): Promise<NatsConnection> {
+  if (user !== undefined) return connect({servers: url, user, pass: user})
+  return connect({servers: url, authenticator: credsAuthenticator(readFileSync(creds ?? ''))})
 }
 
-async function serve(leg: string): Promise<NatsConnection> {
-  const [subject = '', version = ''] = leg.split('=')
-  const nc = await open()
-  nc.subscribe(subject, {queue: subject, callback: (_error, message) => void message.respond(version)})
+/** Every version answers at every server. */
+async function serve(worker: LoadUser): Promise<NatsConnection> {
+  const nc = await open(worker)
+  for (const {subject, version} of legs) {
+    nc.subscribe(subject, {queue: subject, callback: (_error, message) => void message.respond(version)})
+  }
   await nc.flush()
   return nc
 }
@@ -37,16 +41,16 @@ async function call(nc: NatsConnection): Promise<void> {
   pending--
 }
 
-const workers = await Promise.all(legs.map(serve))
-const caller = await open()
+const serving = await Promise.all(workers.map(serve))
+const calling = await Promise.all(callers.map(open))
 process.stdout.write('ready\n')
 
 // Calls begin with the first line of input: before it the caller has no route yet.
 process.stdin.once('data', () => {
   const started = performance.now()
   const timer = setInterval(() => {
-    const due = ((performance.now() - started) / 1000) * Number(rate)
-    while (sent < due && pending < 256) void call(caller)
+    const due = ((performance.now() - started) / 1000) * rate
+    while (sent < due && pending < 256) void call(calling[sent % calling.length]!)
   }, 2)
   process.stdin.once('end', () => {
     clearInterval(timer)
@@ -57,5 +61,5 @@ process.stdin.once('data', () => {
 async function finish(): Promise<void> {
   while (pending > 0) await new Promise((resolve) => setTimeout(resolve, 10))
   process.stdout.write(`${JSON.stringify({sent, counts, reasons})}\n`)
-  await Promise.all([caller, ...workers].map((nc) => nc.close()))
+  await Promise.all([...calling, ...serving].map((nc) => nc.close()))
 }

@@ -26,6 +26,8 @@ export interface ConfigServers extends AsyncDisposable {
   readonly system: SystemClient | undefined
   /** A connection of SHOP's user to one server. */
   connect: (index?: number) => Promise<NatsConnection>
+  /** Of a user whose password is its name, at one server, with the system user beside it. */
+  spec: (user?: string, index?: number) => ConnectSpec
 }
 
 export interface ConfigServersOptions {
@@ -34,6 +36,9 @@ export interface ConfigServersOptions {
   readonly mappings?: string
   /** Other lines in account SHOP. */
   readonly account?: string
+  /** Other accounts. */
+  readonly accounts?: string
+  readonly jetstream?: boolean
   /** Other lines at the top level. */
   readonly top?: (index: number) => string
   readonly binary?: string
@@ -61,12 +66,16 @@ export async function startConfigServers(options: ConfigServersOptions = {}): Pr
     mains: servers.map(({main}) => main),
     system,
     connect,
+    spec: (user = 'app', index = 0) => ({
+      ...specOf(servers[index]!.url, user),
+      sysContext: join(servers[0]!.dir, 'sys.json'),
+    }),
     [Symbol.asyncDispose]: () => ends.disposeAsync(),
   }
 }
 
 async function startOne(options: ConfigServersOptions, ports: readonly number[], index: number): Promise<ConfigServer> {
-  const {mappings = '', account = '', top = () => '', binary} = options
+  const {mappings = '', account = '', accounts = '', jetstream = false, top = () => '', binary} = options
   const dir = await mkdtemp(join(tmpdir(), 'lattice-test-'))
   const own = join(dir, 'lattice-mappings.conf')
   await writeFile(own, mappings)
@@ -80,6 +89,7 @@ accounts {
     include 'lattice-mappings.conf'
     ${account}
   }
+  ${accounts}
   SYS { users: [{user: sys, password: sys}] }
 }
 system_account: SYS
@@ -87,7 +97,7 @@ ${cluster}
 ${top(index)}
 `
   const name = `S${index}`
-  const server = await startIn(dir, {config, serverName: name, ...(binary === undefined ? {} : {binary})})
+  const server = await startIn(dir, {config, serverName: name, jetstream, ...(binary === undefined ? {} : {binary})})
   return Object.assign(server, {name, main: join(dir, 'server.conf'), mappings: own})
 }
 
