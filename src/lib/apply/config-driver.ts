@@ -3,7 +3,7 @@ import {createHash} from 'node:crypto'
 import type {Clock} from '../clock.js'
 import type {FileMappings} from '../conf/mappings-text.js'
 import type {Environment} from '../conf/resolve.js'
-import {ConflictError, LatticeError, UsageError} from '../errors.js'
+import {ConflictError, ConnectionError, LatticeError, UsageError} from '../errors.js'
 import type {Monitoring, SystemClient} from '../nats/system.js'
 import {compareTables} from '../routing/effective.js'
 import {readServers} from './account-state.js'
@@ -206,9 +206,9 @@ class OnePidError extends UsageError {
 }
 
 /** The driver needs to know where the servers' configuration is. */
-export class NoConfigError extends UsageError {
+export class NoConfigError extends ConnectionError {
   constructor() {
-    super('No configuration file of a server is given, and the accounts of these servers stand in one.', {
+    super('These servers are not in operator mode: their accounts stand in configuration files, and none is given.', {
       suggestions: ['--config FILE (or LATTICE_SERVER_CONFIG) with the main file of each server', '--render-to DIR'],
     })
   }

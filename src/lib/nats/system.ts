@@ -32,6 +32,8 @@ const replySchema = z.object({
 })
 
 const stallMs = 250
+/** How long a list of servers holds: longer than a change takes, shorter than anybody watches. */
+const serversForMs = 10_000
 
 /** Whatever asks servers about themselves: the system account, or their monitoring ports. */
 export interface Monitoring {
@@ -46,7 +48,7 @@ export class SystemClient implements Monitoring, AsyncDisposable {
   readonly connection: NatsConnection
   /** Longest wait for the answers of all servers, in milliseconds. */
   readonly timeoutMs: number
-  #servers: Promise<ServerIdentity[]> | undefined
+  #servers: {readonly asked: number; readonly list: Promise<ServerIdentity[]>} | undefined
 
   private constructor(connection: NatsConnection, timeoutMs: number) {
     this.connection = connection
@@ -65,10 +67,13 @@ export class SystemClient implements Monitoring, AsyncDisposable {
     }
   }
 
-  /** All servers that answer a ping, sorted by name; asked once. */
+  /** All servers that answer a ping, sorted by name; asked again after a while, because servers come and go. */
   servers(): Promise<ServerIdentity[]> {
-    this.#servers ??= this.#ping()
-    return this.#servers
+    const now = performance.now()
+    if (this.#servers === undefined || now - this.#servers.asked > serversForMs) {
+      this.#servers = {asked: now, list: this.#ping()}
+    }
+    return this.#servers.list
   }
 
   /** Asks one monitoring endpoint (`ACCOUNTZ`, `SUBSZ`, `VARZ` …) of every server; one reply a server. */
