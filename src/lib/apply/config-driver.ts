@@ -1,6 +1,7 @@
 import {createHash} from 'node:crypto'
 
 import type {Clock} from '../clock.js'
+import type {ConfigFacts} from '../conf/facts.js'
 import type {FileMappings} from '../conf/mappings-text.js'
 import type {Environment} from '../conf/resolve.js'
 import {ConflictError, ConnectionError, LatticeError, UsageError} from '../errors.js'
@@ -10,7 +11,6 @@ import {readServers} from './account-state.js'
 import {applyToFiles} from './config-apply.js'
 import {readMappingFile, type MappingFile} from './config-file.js'
 import {OperatorFileError} from './config-layout.js'
-import {FileMonitoring} from './config-monitoring.js'
 import {pendingEdits} from './config-pending.js'
 import {renderFiles} from './config-render.js'
 import {checkRules} from './config-stage.js'
@@ -74,11 +74,23 @@ export async function openConfigDriver(options: ConfigDriverOptions): Promise<Co
   if (options.files.length === 0 && options.render === undefined) throw new NoConfigError()
   const files = await readFiles(options)
   const facts = files.map((file) => file.facts)
-  const seen =
-    options.monitoring ?? options.system ?? (files.length > 0 ? FileMonitoring.of(facts, options.timeoutMs) : undefined)
+  const seen = options.monitoring ?? options.system ?? (await monitorsOf(facts, options.timeoutMs))
   if (files.length === 0 && seen === undefined) throw new NoConfigError()
   if (options.pid !== undefined && files.length > 1) throw new OnePidError()
   return new ConfigDriver({...options, seen}, await planNotes(seen, files))
+}
+
+/** The monitoring ports that the files name; undefined unless every file names one. */
+async function monitorsOf(files: readonly ConfigFacts[], timeoutMs: number): Promise<Monitoring | undefined> {
+  const urls = files.flatMap(({monitor}) => {
+    if (monitor === undefined || monitor.port <= 0) return []
+    const {host = '127.0.0.1', port, tls} = monitor
+    const reached = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
+    return [new URL(`${tls ? 'https' : 'http'}://${reached}:${port}`)]
+  })
+  if (urls.length === 0 || urls.length < files.length) return undefined
+  const {openMonitors} = await import('../nats/monitors.js')
+  return openMonitors(urls, {timeoutMs: Math.min(timeoutMs, 5000)})
 }
 
 async function planNotes(seen: Monitoring | undefined, files: readonly MappingFile[]): Promise<string[]> {

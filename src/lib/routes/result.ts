@@ -154,7 +154,9 @@ export function changeResult({lattice, deps, driver}: Session, plan: ChangePlan,
     ...(revision === undefined ? {} : {revision}),
     ...(plan.options.expiresAt === undefined ? {} : {expiresAt: plan.options.expiresAt}),
     ...(wanted.strategy === 'bluegreen' ? previewOf(lattice, entity, dry ? (before.legs ?? []) : legs) : {}),
-    ...(changed && !dry && deps.access?.state?.kind !== 'none' ? {undo: undoCommand(entity, before.legs, legs)} : {}),
+    ...(changed && stateOf(outcome) === 'live' && deps.access?.state?.kind !== 'none'
+      ? {undo: undoCommand(entity, before.legs, legs)}
+      : {}),
     ...(explicit === undefined ? {} : {inferred: explicit}),
     ...(reason === undefined ? {} : {reason}),
     ...(warnings.length === 0 ? {} : {warnings}),

@@ -168,7 +168,7 @@ function driverOf(account: string, {driver}: RouteAccess = {}): 'jwt' | 'config'
 /** The monitoring ports that were given, if any were. */
 export async function openMonitoring({access, spec}: RouteDeps): Promise<Monitoring | undefined> {
   if (access?.monitors === undefined || access.monitors.length === 0) return undefined
-  const {openMonitors} = await import('../observe/monitors.js')
+  const {openMonitors} = await import('../nats/monitors.js')
   return openMonitors(access.monitors, {timeoutMs: spec.timeoutMs})
 }
 

@@ -272,7 +272,7 @@ test('a file whose server does not answer is left alone, with all others', async
     kind: 'connection',
     message: `No server named 'S9' answers, which is what '${main}' says.`,
   })
-  await expect(openConfigDriver(optionsFor(all, {files: []}))).rejects.toMatchObject({kind: 'usage'})
+  await expect(openConfigDriver(optionsFor(all, {files: []}))).rejects.toMatchObject({kind: 'connection'})
   expect(await readFile(server!.mappings, 'utf8')).toBe('')
 })
 

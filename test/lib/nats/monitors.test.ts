@@ -6,7 +6,7 @@ import {expect, test} from 'vitest'
 
 import {openConnection} from '../../../src/lib/nats/connect.js'
 import {parseMonitorUrl} from '../../../src/lib/nats/monitor-url.js'
-import {openMonitors} from '../../../src/lib/observe/monitors.js'
+import {openMonitors} from '../../../src/lib/nats/monitors.js'
 import {freePort, startNatsServer} from '../../support/nats-server.js'
 
 const accounts = `accounts {A {users [{user: a, password: a}]

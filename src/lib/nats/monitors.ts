@@ -1,8 +1,8 @@
 import {z} from 'zod'
 
 import {ConnectionError, ServerError} from '../errors.js'
-import {decodePercent} from '../nats/addresses.js'
-import type {Monitoring, ServerIdentity, SystemReply} from '../nats/system.js'
+import {decodePercent} from './addresses.js'
+import type {Monitoring, ServerIdentity, SystemReply} from './system.js'
 
 export interface MonitorOptions {
   readonly timeoutMs: number
