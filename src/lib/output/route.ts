@@ -18,6 +18,7 @@ export function routeChangeView(change: RouteChange, options: TableOptions): str
     reason === undefined ? undefined : clean(reason),
     serversLine(change),
     dryRun ? mappingLines(mappings ?? [], change.source) : undefined,
+    ...(change.permissions ?? []).map((subject) => `Callers need to publish ${clean(subject)}`),
     ...(change.preview ?? []).map(previewLine),
     change.expiresAt === undefined ? undefined : `Until ${clean(change.expiresAt)}`,
     undo === undefined ? undefined : `Undo: ${clean(undo)}`,

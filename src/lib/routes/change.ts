@@ -26,7 +26,7 @@ import {
 } from './failure.js'
 import {lightenLegs} from './lighten.js'
 import {probeServers} from './probe.js'
-import {findProblems, refuseProblems} from './preflight.js'
+import {examinePlans, refuseProblems} from './preflight.js'
 import {beginRecords, endRecords, restoreRecords, type BegunPlan} from './record-change.js'
 import {changeResult, presentServers, type RouteChange} from './result.js'
 import {serverNow, type Session} from './session.js'
@@ -120,11 +120,9 @@ function lighten({deps}: Session, {wanted: {entity, legs}, options}: ChangePlan)
   return options.expiresAt === undefined ? lightenLegs(deps.control, entity, legs) : Promise.resolve([])
 }
 
-/** Every push of an exporting account, whatever it changes, drops the replies that other accounts wait for. */
-function warnOf({driver, view}: Session, plans: readonly ChangePlan[]): ChangePlan[] {
-  const exporter = 'The account exports services: calls of other accounts that are in flight at the change are lost.'
-  const warnings = [...(view.exportsServices && driver.name === 'jwt' ? [exporter] : []), ...driver.notes]
-  return plans.map((plan) => ({...plan, warnings: [...plan.warnings, ...warnings]}))
+/** What the driver has to say of every change. */
+function warnOf({driver}: Session, plans: readonly ChangePlan[]): ChangePlan[] {
+  return plans.map((plan) => ({...plan, warnings: [...plan.warnings, ...driver.notes]}))
 }
 
 /** Decides what would be written and throws what speaks against it: drift, guards, legs that nobody serves. */
@@ -150,15 +148,15 @@ async function planChanges(
     return {wanted: route, options, before, mappings, warnings}
   })
   for (const plan of plans) refuseOtherWorld(plan)
-  const findings = await Promise.all(plans.map((plan) => findProblems(session, plan, plans)))
+  const found = await examinePlans(session, plans)
   refuseProblems(
-    plans.map(({wanted: {entity}}, index) => ({entity, findings: findings[index]!})),
+    plans.map(({wanted: {entity}}, index) => ({entity, findings: found[index]!.findings})),
     options,
   )
-  return plans.map((plan, index) => ({
-    ...plan,
-    warnings: [...plan.warnings, ...findings[index]!.map(({sentence}) => sentence)],
-  }))
+  return plans.map((plan, index) => {
+    const {findings, permissions} = found[index]!
+    return {...plan, findings, permissions, warnings: [...plan.warnings, ...findings.map(({sentence}) => sentence)]}
+  })
 }
 
 /** A plan holds for the world that it was made for, and for the result that it showed; done twice, it is done. */
@@ -230,7 +228,7 @@ async function applyPlans(session: Session, plans: readonly ChangePlan[], lease:
       const warnings = await lighten(session, plan)
       return changeResult(
         session,
-        {...plan, warnings: [...plan.warnings, ...notes, ...warnings]},
+        {...plan, warnings: [...new Set([...plan.warnings, ...notes, ...warnings])]},
         {changed: true, outcomes, pushMs, confirmedAt, revision: revisions[index]!},
       )
     }),

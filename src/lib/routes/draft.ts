@@ -2,6 +2,7 @@ import type {Entity} from '../entity/entity.js'
 import type {RouteRecord} from '../records/route.js'
 import type {TableChange} from '../apply/driver.js'
 import {mappingDigest, sameLegs, type MappingPlan} from '../routing/plan.js'
+import type {Finding} from '../routing/rule-book.js'
 import type {Leg} from '../routing/weights.js'
 import {mainSource, type RouteBefore} from './before.js'
 import {serverNow, type Session} from './session.js'
@@ -69,6 +70,10 @@ export interface ChangePlan {
   /** Empty: the mappings are removed. */
   readonly mappings: readonly MappingPlan[]
   readonly warnings: readonly string[]
+  /** What was found before the change. */
+  readonly findings?: readonly Finding[]
+  /** Subjects that callers have to be allowed to publish. */
+  readonly permissions?: readonly string[]
 }
 
 /** What a plan changes in the table. */

@@ -6,6 +6,7 @@ import type {Version} from '../entity/version.js'
 import type {RouteRecord} from '../records/route.js'
 import {endpointsOf} from '../routing/endpoint.js'
 import type {MappingPlan} from '../routing/plan.js'
+import type {Finding} from '../routing/rule-book.js'
 import type {Leg} from '../routing/weights.js'
 import {mainSource} from './before.js'
 import type {ChangePlan} from './draft.js'
@@ -60,6 +61,10 @@ export interface RouteChange {
   readonly warnings?: readonly string[]
   /** What the change does not outlive: servers that forget it, and the step that makes it last. */
   readonly durability?: Omit<Durability, 'warning'>
+  /** Of a dry run: what was found, refusals that were switched off too. */
+  readonly findings?: readonly Finding[]
+  /** Of a dry run: subjects that callers have to be allowed to publish, as far as nothing shows that they are. */
+  readonly permissions?: readonly string[]
   /** Of a dry run: the mappings that would be written; empty: they would be removed. */
   readonly mappings?: readonly MappingPlan[]
   /** What another tool applies, with the print driver. */
@@ -162,8 +167,12 @@ export function changeResult({lattice, deps, driver}: Session, plan: ChangePlan,
     ...(warnings.length === 0 ? {} : {warnings}),
     ...(driver.durability === undefined ? {} : {durability: withoutWarning(driver.durability)}),
     ...(outcome.rendered === undefined ? {} : {rendered: outcome.rendered}),
-    ...(dry ? {mappings, record} : {}),
+    ...(dry ? {...examined(plan), mappings, record} : {}),
   }
+}
+
+function examined({findings = [], permissions = []}: ChangePlan): Pick<RouteChange, 'findings' | 'permissions'> {
+  return {...(findings.length === 0 ? {} : {findings}), ...(permissions.length === 0 ? {} : {permissions})}
 }
 
 function stateOf({record, rendered, outcomes}: ChangeOutcome): RouteChange['state'] {

@@ -3,7 +3,7 @@ import {patternOf, probeSubject} from '../observe/subjects.js'
 import {endpointsOf, sinkOf} from '../routing/endpoint.js'
 import {finding, type Finding} from '../routing/rule-book.js'
 import type {ChangePlan} from './draft.js'
-import {readSubscribers} from './preflight.js'
+import {readSubscribers} from './subscribers.js'
 import type {Session} from './session.js'
 
 /** A request to a sink fails at once only while nobody at all hears it: whoever does turns the failure into a timeout. */

@@ -5,7 +5,7 @@ import {covers} from '../observe/subjects.js'
 import {endpointsOf} from '../routing/endpoint.js'
 import type {Leg} from '../routing/weights.js'
 import {mainSource, readBefore} from './before.js'
-import {readSubscribers} from './preflight.js'
+import {readSubscribers} from './subscribers.js'
 import {lightVersions} from './result.js'
 import type {Session} from './session.js'
 

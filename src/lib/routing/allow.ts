@@ -1,2 +1,11 @@
-/** Rules that a user may switch off by name, one at a time. */
-export const allowable = ['no-subscriber', 'sink-heard'] as const
+/** Rules that a user may switch off by name, one at a time: what they protect from can be wanted, and is never random. */
+export const allowable = [
+  'no-subscriber',
+  'shared-leg',
+  'source-shared',
+  'caller-permission',
+  'exporter',
+  'mapped-twice',
+  'leaf-subscribers',
+  'sink-heard',
+] as const

@@ -152,6 +152,42 @@ export const ruleBook = {
     why: 'Each queue group on a subject gets a copy of each message.',
     fix: 'Let all instances join one queue group.',
   },
+  'every-instance': {
+    why: 'A subscriber in no queue group gets every message, and so does each of the others.',
+    fix: 'Let all instances join one queue group.',
+  },
+  'shared-leg': {
+    why: 'Subscribers with a wildcard take their part of the messages of every version that it matches.',
+    fix: 'Let each version listen on the subject of its own leg alone.',
+  },
+  'source-shared': {
+    why: 'What the mapping leaves on the source is shared by all who listen there, whatever their version.',
+    fix: 'Stop the other version from listening on the source, or give each version a subject of its own.',
+  },
+  'caller-permission': {
+    why: 'Servers check the subject after the mapping: a request that may not go there is never answered.',
+    fix: 'Allow these users to publish the destinations too, and then change the route.',
+  },
+  'callers-unseen': {
+    why: 'Servers check the subject after the mapping, and what a user may publish stands in a token that only the user has.',
+    fix: 'See that whoever may publish the source may publish the destinations too.',
+  },
+  'mapped-twice': {
+    why: 'A message that goes through an import is mapped by the account that imports and again by the one that exports.',
+    fix: 'Keep the split in the account that imports, and remove the other one.',
+  },
+  'leaf-subscribers': {
+    why: 'What is published at a leaf node is handled there, and once more behind the mapping, as the leaf does not have it.',
+    fix: 'Let the subscribers at the leaf listen on the subjects of their versions.',
+  },
+  'leaf-leg': {
+    why: 'A leaf node tells what is listened to behind it, and not by whom nor in which queue groups.',
+    fix: 'Look at the subscribers at the leaf itself.',
+  },
+  'leaf-announcement': {
+    why: 'A reload does not tell leaf nodes that are connected what an account maps now.',
+    fix: 'Let the leaf nodes connect again after the change.',
+  },
 } as const satisfies Readonly<Record<string, {readonly why: string; readonly fix: string}>>
 
 /** Name of a rule; a stable word. */
