@@ -32,6 +32,8 @@ export interface ConfigServers extends AsyncDisposable {
 
 export interface ConfigServersOptions {
   readonly size?: number
+  /** False: several servers that are joined otherwise, as `top` says. */
+  readonly joined?: boolean
   /** What our file holds at first. */
   readonly mappings?: string
   /** Other lines in account SHOP. */
@@ -75,13 +77,15 @@ export async function startConfigServers(options: ConfigServersOptions = {}): Pr
 }
 
 async function startOne(options: ConfigServersOptions, ports: readonly number[], index: number): Promise<ConfigServer> {
-  const {mappings = '', account = '', accounts = '', jetstream = false, top = () => '', binary} = options
+  const {mappings = '', account = '', accounts = '', jetstream = false, joined = true, top = () => '', binary} = options
   const dir = await mkdtemp(join(tmpdir(), 'lattice-test-'))
   const own = join(dir, 'lattice-mappings.conf')
   await writeFile(own, mappings)
   const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(', ')
   const cluster =
-    ports.length === 1 ? '' : `cluster {name: test, listen: "127.0.0.1:${ports[index]!}", routes: [${routes}]}`
+    ports.length === 1 || !joined
+      ? ''
+      : `cluster {name: test, listen: "127.0.0.1:${ports[index]!}", routes: [${routes}]}`
   const config = `
 accounts {
   SHOP {

@@ -1,44 +1,18 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
 import {Bucket, ensureBucket} from '../../../src/lib/cache/bucket.js'
-import {SystemClient} from '../../../src/lib/nats/system.js'
 import {actorEntity} from '../../../src/lib/rpc/address.js'
 import {invoke} from '../../../src/lib/rpc/caller.js'
 import {startHost} from '../../support/host.js'
-import {createTestOperator, freePort, type OperatorServer, type TestOperator} from '../../support/nats-server.js'
+import {startHub} from '../../support/hub.js'
+import {createTestOperator} from '../../support/nats-server.js'
 import {echoModule} from '../../support/story.js'
-import {startTopology, type Topology} from '../../support/topology.js'
+import type {Topology} from '../../support/topology.js'
 import {until} from '../../support/until.js'
 import {startWatching} from '../../support/watching.js'
 
 const httpRequest = JSON.stringify({method: 'GET', path: '/', queryString: '', header: {}, body: ''})
 const call = ['call', 'echo@1.0.0', 'HttpServer.HandleRequest', httpRequest]
-
-/** A hub and one leaf of its account, joined; every part of them may have more configuration. */
-async function startHub(
-  parts: Readonly<Record<'hub' | 'leaf', Parameters<Topology['add']>[1]>>,
-  operator: TestOperator = createTestOperator(),
-): Promise<Topology> {
-  const port = await freePort()
-  const listen = `leafnodes {listen: "127.0.0.1:${port}"}\n${parts.hub.config ?? ''}`
-  const world = await startTopology({hub: {...parts.hub, config: listen}}, {operator})
-  try {
-    const hub = world.server('hub')
-    const remote = `{url: "nats://127.0.0.1:${port}", credentials: "${hub.credsFile}", account: ${hub.account.publicKey}}`
-    await world.add('leaf', {...parts.leaf, config: `leafnodes {remotes: [${remote}]}\n${parts.leaf.config ?? ''}`})
-    await until(() => isJoined(hub), 10_000)
-    return world
-  } catch (error) {
-    await world[Symbol.asyncDispose]()
-    throw error
-  }
-}
-
-async function isJoined(hub: OperatorServer): Promise<boolean> {
-  await using system = await SystemClient.open(hub.spec())
-  const [reply] = await system.ask('LEAFZ', {}, {expect: 1})
-  return (reply?.data as {leafnodes?: number} | undefined)?.leafnodes === 1
-}
 
 describe('with JetStream domains', () => {
   let world: Topology
