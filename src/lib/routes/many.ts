@@ -1,10 +1,13 @@
 import {entityName, requireEntity} from '../entity/require.js'
+import {UsageError} from '../errors.js'
+import {routeKey} from '../routing/source.js'
 import {changeRoutes} from './change.js'
 import type {ChangeOptions, PlannedState, Strategy, WantedRoute} from './draft.js'
 import {knownRoutes, readStored} from './find.js'
 import type {AskedRoute} from './manifest.js'
 import type {RouteChange} from './result.js'
-import {openSession, type RouteDeps, type Session} from './session.js'
+import {openReady} from './ready.js'
+import type {RouteDeps, Session} from './session.js'
 import {isPlain, plainEntity, routableEntity} from './target.js'
 import {planUnmapped} from './unmap.js'
 
@@ -20,7 +23,7 @@ export async function changeMany(
   {strategy, asked}: {readonly strategy: Strategy; readonly asked: readonly AskedChange[]},
   options: ChangeOptions,
 ): Promise<RouteChange[]> {
-  const session = await openSession(deps, options)
+  const session = await openReady(deps, options)
   const known = asked.every(({target}) => isPlain(target))
     ? {lattice: session.lattice, entities: [], services: [], routes: []}
     : await knownRoutes(deps, session.store)
@@ -29,6 +32,9 @@ export async function changeMany(
     const named = isPlain(target)
       ? await plainEntity(target, session.store)
       : requireEntity(target.ref!, known.entities, known.lattice)
+    if (wanted.some(({entity}) => routeKey(entity) === routeKey(named))) {
+      throw new UsageError(`The file asks for the route of '${entityName(named)}' twice.`)
+    }
     const found = await readStored(session.store, named, options)
     const {entity, warnings} = routableEntity(named, legs, {stored: found.stored, known})
     const unmapped = legs.length > 0 ? {legs} : await unmap(session, entity, options)

@@ -54,6 +54,7 @@ async function withoutFault(
   const {reason, ...unmapped} = await planUnmapped(session, entity, {
     share,
     command: `lattice route clear ${entityName(entity)}`,
+    back: true,
   })
   if (reason !== undefined) throw new UnsafeError(reason)
   return unmapped

@@ -42,7 +42,7 @@ export async function undoRoute(
   const command = `lattice route undo ${entityName(entity)}${options.to === undefined ? '' : ` --to ${options.to}`}`
   return changeRoute(
     session,
-    {...wanted, ...(await planUnmapped(session, entity, {share: options.share ?? false, command}))},
+    {...wanted, ...(await planUnmapped(session, entity, {share: options.share ?? false, command, back: true}))},
     options,
   )
 }

@@ -18,14 +18,23 @@ export interface Unmapped {
   readonly warnings?: readonly string[]
 }
 
+export interface UnmapOptions {
+  /** Several versions may share the source. */
+  readonly share: boolean
+  /** The command that asks for it. */
+  readonly command: string
+  /** No mapping is what was there before, so that a version without traffic gets it is meant. */
+  readonly back?: boolean
+}
+
 /**
  * Decides what removing the mapping of an entity may come to: refused while several versions would share the source,
- * unless `share`; and while nobody listens on the source, the heaviest leg stays at 100.
+ * unless `share`; and while nobody who has traffic listens on the source, the heaviest leg stays at 100.
  */
 export async function planUnmapped(
   session: Session,
   entity: Entity,
-  {share, command}: {readonly share: boolean; readonly command: string},
+  {share, command, back = false}: UnmapOptions,
 ): Promise<Unmapped> {
   const {lattice, view} = session
   const before = readBefore(view, lattice, entity)
@@ -34,8 +43,15 @@ export async function planUnmapped(
   const unknown = entity.instances.some(({dark, version}) => !dark && version === undefined)
   if (light.length + (unknown ? 1 : 0) > 1 && !share) throw new SharedSourceError(entity, before.legs ?? [], command)
   const name = entityName(entity)
+  const [heaviest] = [...(before.legs ?? [])].sort((a, b) => b.weight - a.weight)
   if (await isServed(session, entity)) {
     const surprise = light.filter((version) => !before.legs?.some((leg) => leg.version === version))
+    if (heaviest !== undefined && !back && surprise.length > 0 && surprise.length === light.length) {
+      return {
+        legs: [{version: heaviest.version, weight: 100}],
+        reason: `Version ${surprise.join(', ')} listens on the source of '${name}' and has no traffic now, so version ${heaviest.version} stays at 100 %.`,
+      }
+    }
     return {
       legs: [],
       ...(surprise.length > 0 && {
@@ -43,7 +59,6 @@ export async function planUnmapped(
       }),
     }
   }
-  const [heaviest] = [...(before.legs ?? [])].sort((a, b) => b.weight - a.weight)
   if (heaviest === undefined) {
     throw new UnsafeError(
       `Nobody listens on the source of '${name}' itself, so without the mapping its callers reach nobody.`,

@@ -186,14 +186,21 @@ describe('clear', () => {
     expect(await measure(connection, source, 50)).toEqual({'2.0.0': 50})
   })
 
-  test('warns when the traffic would go to a version that has none', async () => {
+  test('moves no traffic to a version that has none: the one that has it stays', async () => {
     await using opened = await open()
     const {routes, host, key} = opened
     await routes.cutOver(two)
     await host.stop(key, two)
     await host.run({key, name: 'echo', version: two, dark: true})
     const change = await routes.clear(echo, {dryRun: true})
-    expect(change.warnings).toEqual(["All traffic goes to 'echo@1.0.0', which has none now."])
+    expect(change).toMatchObject({
+      legs: [{version: two, weight: 100}],
+      reason: "Version 1.0.0 listens on the source of 'echo' and has no traffic now, so version 2.0.0 stays at 100 %.",
+    })
+    // What was there before is another matter.
+    expect((await routes.undo(echo, {dryRun: true})).warnings).toEqual([
+      "All traffic goes to 'echo@1.0.0', which has none now.",
+    ])
   })
 
   test('of several routes is ambiguous', async () => {
