@@ -116,7 +116,7 @@ const routeCommon = {
   key: actorKey,
   lattice: text,
   context: text,
-  strategy: z.enum(['ab', 'bluegreen', 'clear', 'undo']),
+  strategy: z.enum(['ab', 'bluegreen', 'canary', 'drop', 'fail', 'clear', 'undo']),
   legs,
   previous: legs.nullable(),
   source: text,
@@ -139,9 +139,14 @@ const plannedRoute = z.strictObject({
   dryRun: z.literal(true),
   state: z.literal('planned'),
   revision: count,
+  permissions: z.array(text).min(1),
   mappings: z.array(z.strictObject({source: text, destinations})),
   record: z.looseObject({legs}),
 })
+const faultLegs = z.array(legs.element.extend({sink: z.literal(true).optional()}))
+const plannedFault = plannedRoute
+  .omit({inferred: true})
+  .extend({legs: faultLegs, expiresAt: time, record: z.looseObject({legs: faultLegs, expiresAt: time, restores: legs})})
 const level = z.enum(['refuse', 'warn'])
 const lint = z.strictObject({
   clean: yes,
@@ -177,6 +182,21 @@ const rendered = z.strictObject({
     .min(1),
   text,
   notes: z.array(text),
+})
+const preview = z.array(z.strictObject({version, subjects: z.array(text).min(1), call: text})).length(1)
+const reconciliation = z.strictObject({
+  lattice: text,
+  context: text,
+  dryRun: yes,
+  routes: z.array(
+    z.strictObject({
+      entity: text,
+      key: actorKey,
+      action: z.enum(['restored', 'completed', 'takenBack', 'kept']),
+      legs,
+      expiresAt: time.optional(),
+    }),
+  ),
 })
 const routeView = z.strictObject({
   entity: text,
@@ -581,6 +601,10 @@ test.each([
   [['host', 'ls'], hosts],
   [['host', 'inspect'], host],
   [['route', 'ab', '60/40', '--dry-run'], plannedRoute],
+  [['route', 'canary', '--to', '2.0.0', '--weight', '10', '--dry-run'], plannedRoute],
+  [['route', 'drop', '5', 'echo', '--for', '1m', '--dry-run'], plannedFault],
+  [['route', 'fail', 'echo', '--version', '2.0.0', '--for', '1m', '--dry-run'], plannedFault],
+  [['route', 'reconcile'], reconciliation],
   [['route', 'ab', '70/30'], route.omit({pushMs: true, liveAt: true, undo: true})],
   [['route', 'show', 'echo'], routeView],
   [['route', 'show', 'echo', '--window', '100ms'], routeView.extend({observed})],
@@ -592,6 +616,7 @@ test.each([
     ['route', 'ab', '60/40', '--driver', 'print'],
     plannedRoute.extend({state: z.literal('printed'), driver: z.literal('print'), printed: text}),
   ],
+  [['route', 'bluegreen', '--to', '1.0.0'], route.extend({preview})],
   [['route', 'ab', '60/40'], route],
   [['cache', 'get', 'claims', 'echo@1.0.0'], record],
   [['cache', 'ls', '--kind', 'claims'], z.strictObject({lattice: z.string(), records: z.array(record).min(2)})],
@@ -693,6 +718,28 @@ test('what writes a record has the keys that scripts know', async () => {
   const used = await story.cli.fails(9, 'cache', 'del', 'claims', 'echo@1.0.0')
   const use = z.strictObject({by: z.enum(['instance', 'link', 'ref', 'route', 'component', 'unknown']), text})
   z.strictObject({kind: text, name: text, uses: z.array(use).min(2)}).parse(used.details)
+})
+
+test('a route for some time and a canary in steps print a document a line', async () => {
+  const held = await story.cli.run('route', 'ab', '50/50', '--for', '50ms', '--json')
+  const steps = ['--step', '30,45', '--every', '10ms', '--gate', 'none']
+  const stepped = await story.cli.run('route', 'canary', '--to', '2.0.0', ...steps, '--json')
+
+  const restored = route.omit({inferred: true}).extend({strategy: z.literal('restore')})
+  const step = route.extend({step: count, steps: count, weight: count, event: z.enum(['live', 'done', 'restored'])})
+  const heldLines = z.tuple([route.extend({expiresAt: time}), restored])
+  const stepLines = z.tuple([
+    step.extend({expiresAt: time}),
+    step.extend({expiresAt: time}),
+    step.omit({pushMs: true, liveAt: true}),
+  ])
+  const documents = (text: string): unknown[] =>
+    text
+      .trimEnd()
+      .split('\n')
+      .map((line): unknown => JSON.parse(line))
+  expect(heldLines.safeParse(documents(held.stdout)).error).toBeUndefined()
+  expect(stepLines.safeParse(documents(stepped.stdout)).error).toBeUndefined()
 })
 
 test('without system credentials a route says that mappings are not visible, with the same keys', async () => {
