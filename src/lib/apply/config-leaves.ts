@@ -8,7 +8,7 @@ const leavesSchema = z.object({account_detail: z.object({leafnode_connections: z
 
 /**
  * A sentence for sources that are new where leaf nodes are connected: a reload does not announce them there, so that
- * publishers at a leaf get no answer until it connects again (nats-2.15.md).
+ * publishers at a leaf get no answer until it connects again.
  */
 export async function leafNotes(
   {seen, account}: {readonly seen: Monitoring | undefined; readonly account: string},

@@ -39,7 +39,7 @@ export interface Receipt extends PreparedChange {
 /**
  * Throws an UntrustedKeyError unless every server trusts our key, where there is one, for this account, and an
  * ExpiredTokenError when nobody may use the account any more. It runs before each push, because an untrusted token is
- * answered 200, stored, and locks the account out (nats-2.15.md, facts 5 and 6).
+ * answered 200, stored, and locks the account out.
  */
 export function checkTrust({key, facts, clock}: TokenSigner, {token, servers}: AccountView): void {
   if (token.expires !== undefined && token.expires * 1000 <= clock.now() + facts.clockOffsetMs) {

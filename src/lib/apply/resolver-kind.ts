@@ -5,7 +5,7 @@ import type {Monitoring, ServerIdentity, SystemReply} from '../nats/system.js'
 
 /**
  * Where a server has account tokens from. `full`: its own files, synchronised with other servers. `cache`: those servers,
- * with files of its own for a while. `memory`: its configuration. `url`: an account server (nats-routing.md §2.5).
+ * with files of its own for a while. `memory`: its configuration. `url`: an account server.
  */
 export type ResolverKind = 'full' | 'cache' | 'memory' | 'url'
 

@@ -23,7 +23,7 @@ const accountSchema = z.object({
   }),
 })
 
-/** What ACCOUNTZ says of an account (nats-2.15.md); the table is still in its cumulative form. */
+/** What ACCOUNTZ says of an account; the table is still in its cumulative form. */
 export interface LoadedAccount {
   readonly token: string
   readonly expired: boolean
@@ -117,7 +117,7 @@ export interface PushReply {
   readonly message: string
 }
 
-/** Reads an answer to `$SYS.REQ.CLAIMS.UPDATE` (nats-routing.md §2.4). */
+/** Reads an answer to `$SYS.REQ.CLAIMS.UPDATE`. */
 export function readPushReply(message: Msg, subject: string): PushReply {
   const {server, data, error} = parse(pushSchema, parseReply(message.string(), subject), 'answer to the push')
   return {

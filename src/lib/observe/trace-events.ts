@@ -1,6 +1,6 @@
 import {z} from 'zod'
 
-/** What a server did with a message that is traced (nats-2.15.md, message tracing). */
+/** What a server did with a message that is traced. */
 export type TraceEvent =
   /** It came in; `error`: its publisher may not. */
   | {

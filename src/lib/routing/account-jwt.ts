@@ -24,7 +24,7 @@ export interface AccountToken {
   readonly exportsServices: boolean
 }
 
-/** Reads an account token (nats-routing.md §2.3); throws a ServerError when it is none. */
+/** Reads an account token; throws a ServerError when it is none. */
 export function readAccountToken(text: string): AccountToken {
   const {payload, signed} = decodeToken(text)
   const {sub, iss, iat, exp, nats} = payload

@@ -38,7 +38,7 @@ export function decodeTable(table: CumulativeTable): MappingTable {
   )
 }
 
-/** The table that a server makes of a token's mappings (nats-routing.md §1.2): remainders filled up, wildcards as `$1`. */
+/** The table that a server makes of a token's mappings: remainders filled up, wildcards as `$1`. */
 export function predictTable(mappings: TokenMappings): MappingTable {
   return new Map(Object.entries(mappings).map(([source, list]) => [source, predictSource(source, list)]))
 }

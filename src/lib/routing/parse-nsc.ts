@@ -22,7 +22,7 @@ export function parseNsc(text: string): NscScript {
   return {steps: calls.map(({step}) => step), ...(account === undefined ? {} : {account})}
 }
 
-/** The mappings after these calls, by nsc's own rule: no source may ever sum to more than 100 (nats-routing.md §6.2). */
+/** The mappings after these calls, by nsc's own rule: no source may ever sum to more than 100. */
 export function applyNsc(present: readonly MappingPlan[], steps: readonly NscStep[]): MappingPlan[] {
   const table = new Map(present.map(({source, destinations}) => [source, destinations]))
   for (const step of steps) {

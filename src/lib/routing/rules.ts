@@ -11,7 +11,7 @@ const protectedSubjects = ['_INBOX.>', '$SYS.>', '$JS.>', '$KV.>', '$O.>', '$SRV
 const obeyedSubjects = ['$SYS.>', '$JS.>', '$KV.>', '$O.>']
 const [warnAbove, refuseAbove] = [200, 1000]
 
-/** Every finding about the mappings of one account, in the order of the mappings (nats-routing.md §8). */
+/** Every finding about the mappings of one account, in the order of the mappings. */
 export function lintMappings(mappings: readonly WrittenMapping[], options: RuleOptions = {}): Finding[] {
   const index = indexSources(mappings.map(({source}) => source))
   const seen = new Map<string, WrittenMapping>()

@@ -1,4 +1,4 @@
-/** One token of a destination, as a server reads it (nats-routing.md §1.3). */
+/** One token of a destination, as a server reads it. */
 export type DestinationToken =
   | {readonly kind: 'text'; readonly text: string}
   /** `$n` or `{{wildcard(n)}}`. */

@@ -3,7 +3,7 @@ import {z} from 'zod'
 import {isSemver, parseVersion, type Version} from '../entity/version.js'
 import {isSubject} from '../routing/subject.js'
 
-/** One running copy of a NATS micro service, as it describes itself (nats-routing.md §4). */
+/** One running copy of a NATS micro service, as it describes itself. */
 export interface ServiceInstance {
   readonly name: string
   /** Made anew at every start. */

@@ -13,7 +13,7 @@ import {
 import type {Destination} from '../../../src/lib/routing/plan.js'
 import {splits} from '../../support/splits.js'
 
-/** What ACCOUNTZ of a 2.15.2 server shows for what was pushed (nats-2.15.md, "ACCOUNTZ on 2.15.2"). */
+/** What ACCOUNTZ of a 2.15.2 server shows for what was pushed. */
 const observed: readonly (readonly [TokenMappings, CumulativeTable])[] = [
   [
     {
