@@ -140,6 +140,7 @@ const plannedRoute = z.strictObject({
   state: z.literal('planned'),
   revision: count,
   permissions: z.array(text).min(1),
+  permissions: z.array(text).min(1),
   mappings: z.array(z.strictObject({source: text, destinations})),
   record: z.looseObject({legs}),
 })

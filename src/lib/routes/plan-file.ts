@@ -38,6 +38,8 @@ const plannedSchema = z.strictObject({
   /** Of the mappings that are there, and of those that will be. */
   before: digest,
   after: digest,
+  /** Subjects that callers have to be allowed to publish. */
+  permissions: z.array(z.string()).optional(),
   warnings: z.array(z.string()),
   why: z.string().optional(),
 })
@@ -79,12 +81,18 @@ export function planOf(
         revision: change.revision ?? 0,
         before: record.replacedDigest,
         after: record.digest,
-        warnings: [...(change.warnings ?? [])],
+        ...(change.permissions === undefined ? {} : {permissions: [...change.permissions]}),
+        // Who may do what is no business of a file that others read.
+        warnings: (change.warnings ?? []).filter((sentence) => !isAboutUsers(change, sentence)),
         ...(record.why === undefined ? {} : {why: record.why}),
       },
     ]
   })
   return {format: 'lattice-route-plan/1', lattice, made: now.toISOString(), allow: [...allow], routes}
+}
+
+function isAboutUsers({findings = []}: Pick<RouteChange, 'findings'>, sentence: string): boolean {
+  return findings.some((one) => one.rule === 'caller-permission' && one.sentence === sentence)
 }
 
 /** Reads a plan; throws a UsageError that names the place. */

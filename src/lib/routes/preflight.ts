@@ -68,27 +68,32 @@ function tableWith(table: MappingTable, plans: readonly ChangePlan[]): MappingTa
   return changed
 }
 
+interface Examined {
+  readonly entity: Entity
+  readonly findings: readonly Finding[]
+}
+
 /** Throws a RefusedRouteError that names every rule the plans break, but for those that were switched off by name. */
-export function refuseProblems(
-  plans: readonly {readonly entity: Entity; readonly findings: readonly Finding[]}[],
-  {allow = []}: Pick<ChangeOptions, 'allow'>,
-): void {
-  const refused = plans
-    .map(({entity, findings}) => ({
-      entity,
-      findings: findings.filter(({level, rule}) => level === 'refuse' && !allow.includes(rule)),
-    }))
-    .filter(({findings}) => findings.length > 0)
-  if (refused.length > 0) throw new RefusedRouteError(refused)
+export function refuseProblems(plans: readonly Examined[], {allow = []}: Pick<ChangeOptions, 'allow'>): void {
+  const left = plans.map(({entity, findings}) => ({
+    entity,
+    findings: findings.filter(({level, rule}) => level !== 'refuse' || !allow.includes(rule)),
+  }))
+  if (left.some(({findings}) => findings.some(isRefusal))) throw new RefusedRouteError(left)
+}
+
+function isRefusal({level}: Finding): boolean {
+  return level === 'refuse'
 }
 
 /** The change breaks a safety rule, or several. */
 export class RefusedRouteError extends UnsafeError {
-  constructor(refused: readonly {readonly entity: Entity; readonly findings: readonly Finding[]}[]) {
-    const all = refused.flatMap(({findings}) => findings)
+  constructor(examined: readonly Examined[]) {
+    const refused = examined.filter(({findings}) => findings.some(isRefusal))
+    const refusals = refused.flatMap(({findings}) => findings.filter(isRefusal))
     const named = refused.filter(({entity}) => runningVersions(entity).length > 0)
-    const words = new Set(all.flatMap(({rule}) => allowable.filter((word) => word === rule)))
-    super(all.map(({sentence}) => sentence).join(' '), {
+    const words = new Set(refusals.flatMap(({rule}) => allowable.filter((word) => word === rule)))
+    super(refusals.map(({sentence}) => sentence).join(' '), {
       suggestions: [
         ...(named.length > 0
           ? named.map(({entity}) => `lattice entity inspect ${entityName(entity)}`)
@@ -99,7 +104,7 @@ export class RefusedRouteError extends UnsafeError {
         entity: refused[0]!.entity.name,
         key: refused[0]!.entity.key,
         running: runningVersions(refused[0]!.entity),
-        findings: all,
+        findings: examined.flatMap(({findings}) => findings),
       },
     })
   }
