@@ -31,7 +31,7 @@ export abstract class HeldRouteCommand extends RouteCommand {
     const options = changeOptions(flags)
     const forMs = flags.for
     this.printLines(forMs !== undefined && !options.dryRun)
-    const signal = forMs === undefined ? undefined : this.signal()
+    const signal = forMs === undefined ? undefined : this.noted(this.signal())
     await using lattice = await this.openToChange(flags)
     const routes = await lattice.routes()
 
@@ -62,6 +62,14 @@ export abstract class HeldRouteCommand extends RouteCommand {
   /** What is told line by line was told already. */
   protected override logJson(json: unknown): void {
     if (!this.#lines) super.logJson(json)
+  }
+
+  /** Who pressed Ctrl-C once should not do it twice. */
+  protected noted(signal: AbortSignal): AbortSignal {
+    signal.addEventListener('abort', () =>
+      this.note('Putting back what was before; a second signal leaves it as it is.'),
+    )
+    return signal
   }
 
   /** Opens the same lattice again: a connection that waited for long may be gone. */

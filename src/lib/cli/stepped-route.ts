@@ -11,7 +11,7 @@ export abstract class SteppedRouteCommand extends HeldRouteCommand {
     shift: SteppedCanary['shift'],
     steps: SteppedCanary['steps'],
   ): Promise<Stepped> {
-    const signal = this.signal()
+    const signal = this.noted(this.signal())
     const options = changeOptions(flags)
     this.printLines(!options.dryRun)
     await using lattice = await this.openToChange(flags)

@@ -9,7 +9,6 @@ import {judgeRecord, readBefore} from './before.js'
 import {
   applyingRecord,
   changesOf,
-  liveRecord,
   presentRevision,
   type ChangeOptions,
   type ChangePlan,
@@ -24,13 +23,14 @@ import {
   SilentServersError,
   UnknownOutcomeError,
 } from './failure.js'
-import {lightenLegs} from './lighten.js'
-import {probeServers} from './probe.js'
+import {probeChange} from './probe.js'
 import {examinePlans, refuseProblems} from './preflight.js'
 import {beginRecords, endRecords, restoreRecords, type BegunPlan} from './record-change.js'
 import {changeResult, presentServers, type RouteChange} from './result.js'
 import {serverNow, type Session} from './session.js'
 import {takeLease, type Lease} from './take-lease.js'
+import {lightenPlan, settleRecord} from './settle.js'
+import {refuseOneWay} from './way-back.js'
 
 /** How long what was handed to the servers may take to be live everywhere. */
 const verifyWithinMs = 2000
@@ -52,9 +52,11 @@ export async function changeRoutes(
 ): Promise<RouteChange[]> {
   const plans = await planChanges(session, wanted, options)
   // What is printed is for elsewhere, where it may not be done.
-  const open = plans.filter((plan) => options.print !== undefined || !isDone(plan, session.view))
-  const done = plans.filter((plan) => !open.includes(plan))
-  const unchanged = await nothingToDo(session, done)
+  const written = plans.filter((plan) => options.print === undefined && isDone(session, plan))
+  const present = await presentOutcomes(session, written)
+  const done = present.some(({outcome}) => outcome === 'differs') ? [] : written
+  const open = plans.filter((plan) => !done.includes(plan))
+  const unchanged = await nothingToDo(session, done, present)
   const changed = open.length === 0 ? [] : await changePlans(session, warnOf(session, open), options)
   return [...unchanged, ...changed].sort((a, b) => orderOf(wanted, a) - orderOf(wanted, b))
 }
@@ -82,42 +84,31 @@ function orderOf(wanted: readonly WantedRoute[], {key, link}: RouteChange): numb
   return wanted.findIndex(({entity}) => entity.key === key && entity.link === link)
 }
 
+/** What the servers have of changes that token or file hold already; where nobody can be asked, that is tried. */
+async function presentOutcomes(session: Session, plans: readonly ChangePlan[]): Promise<readonly ServerOutcome[]> {
+  if (plans.length === 0 || !session.blind) return presentServers(session.view)
+  return probeChange(session, plans.flatMap(changesOf), 0)
+}
+
 /** The results where nothing has to be changed; a NotLiveError when that is unknown of a server that should be there. */
-async function nothingToDo(session: Session, plans: readonly ChangePlan[]): Promise<RouteChange[]> {
+async function nothingToDo(
+  session: Session,
+  plans: readonly ChangePlan[],
+  present: readonly ServerOutcome[],
+): Promise<RouteChange[]> {
   if (plans.length === 0) return []
-  const present = presentServers(session.view)
   const outcomes = [...present, ...absentServers(session, present, plans)]
-  if (!outcomes.every(isLive)) {
+  if (!outcomes.every((outcome) => isFine(session, outcome))) {
     const servers = present.map(({server}) => server.name)
     for (const {wanted, options} of plans) {
       const {stored} = wanted
       // As after a change: a server that is gone for good is missed once.
-      if (stored === undefined || options.dryRun) continue
+      if (stored === undefined || options.dryRun || session.blind) continue
       await session.store.put(stored.key, {...stored.record, servers}, stored.revision)
     }
     throw new NotLiveError(entitiesOf(plans), outcomes, undefined)
   }
-  return Promise.all(plans.map((plan) => settle(session, plan, outcomes)))
-}
-
-/** What is live may be wanted for another time than before: that is a matter of the record alone. */
-async function settle(session: Session, plan: ChangePlan, outcomes: readonly ServerOutcome[]): Promise<RouteChange> {
-  const {wanted, options} = plan
-  const {stored} = wanted
-  if (stored === undefined) return changeResult(session, plan, {changed: false, outcomes})
-  const {record, revision} = stored
-  if (record.expiresAt === options.expiresAt) return changeResult(session, plan, {changed: false, outcomes, revision})
-  const settled = applyingRecord(session, plan)
-  if (options.dryRun) return changeResult(session, plan, {changed: true, outcomes, revision, record: settled})
-  const written = await session.store.put(stored.key, liveRecord(settled, record.servers), revision)
-  const warnings = await lighten(session, plan)
-  const told = {...plan, warnings: [...plan.warnings, ...warnings]}
-  return changeResult(session, told, {changed: true, outcomes, revision: written})
-}
-
-/** What is dark stays so for as long as the route may go back by itself: then the version listens nowhere else. */
-function lighten({deps}: Session, {wanted: {entity, legs}, options}: ChangePlan): Promise<string[]> {
-  return options.expiresAt === undefined ? lightenLegs(deps.control, entity, legs) : Promise.resolve([])
+  return Promise.all(plans.map((plan) => settleRecord(session, plan, outcomes)))
 }
 
 /** What the driver has to say of every change. */
@@ -135,19 +126,15 @@ async function planChanges(
   const plans = wanted.map((route): ChangePlan => {
     refuseOtherRevision(route, options)
     const before = readBefore(view, lattice, route.entity)
-    const state = judgeRecord(route.stored?.record, before)
-    // Where nothing is recorded, everything is there as somebody else's.
-    const unrecorded = session.deps.access?.state?.kind === 'none'
-    if ((state === 'drifted' || (state === 'foreign' && !unrecorded)) && !options.repair)
-      throw new DriftedRouteError(route.entity, state === 'foreign' ? 'foreign' : 'drifted', {
-        record: route.stored?.record,
-        before,
-      })
     const mappings = route.legs.length === 0 ? [] : planRoute(lattice, route.entity, route.legs)
     const warnings = [...(session.notes ?? []), ...(route.warnings ?? [])]
-    return {wanted: route, options, before, mappings, warnings}
+    const plan = {wanted: route, options, before, mappings, warnings}
+    // Whatever else is to be said of it, a plan for another world is out of date.
+    refuseOtherWorld(plan)
+    refuseDrift(session, plan)
+    refuseOneWay(plan)
+    return plan
   })
-  for (const plan of plans) refuseOtherWorld(plan)
   const found = await examinePlans(session, plans)
   refuseProblems(
     plans.map(({wanted: {entity}}, index) => ({entity, findings: found[index]!.findings})),
@@ -157,6 +144,19 @@ async function planChanges(
     const {findings, permissions} = found[index]!
     return {...plan, findings, permissions, warnings: [...plan.warnings, ...findings.map(({sentence}) => sentence)]}
   })
+}
+
+/** Replacing what somebody else made is to be said. */
+function refuseDrift({deps}: Session, {wanted: {entity, stored}, before, options}: ChangePlan): void {
+  const record = stored?.record
+  const state = judgeRecord(record, before)
+  if (options.repair || (state !== 'drifted' && (state !== 'foreign' || isUnrecorded(deps)))) return
+  throw new DriftedRouteError(entity, state, {record, before})
+}
+
+/** True where nothing is recorded, so that everything is there as somebody else's. */
+function isUnrecorded({access}: Session['deps']): boolean {
+  return access?.state?.kind === 'none'
 }
 
 /** A plan holds for the world that it was made for, and for the result that it showed; done twice, it is done. */
@@ -189,14 +189,15 @@ function refuseOtherRevision(wanted: WantedRoute, {revision}: ChangeOptions): vo
 }
 
 /** True when record, token or file, and every server that runs the account have it already. */
-function isDone(plan: ChangePlan, {servers, mappings, agreed = true}: TableView): boolean {
+function isDone({view, deps}: Session, plan: ChangePlan): boolean {
+  const {servers, mappings, agreed = true} = view
   const {wanted, before} = plan
   const change = changesOf(plan)
   const state = judgeRecord(wanted.stored?.record, before)
   const tables = servers.flatMap(({live}) => (live === undefined ? [] : [live.table]))
   return (
     agreed &&
-    (state === 'current' || state === 'none') &&
+    (state === 'current' || state === 'none' || isUnrecorded(deps)) &&
     wanted.stored?.record.state !== 'applying' &&
     holds(predictTable(mappings), change) &&
     tables.every((table) => holds(table, change))
@@ -219,13 +220,11 @@ async function applyPlans(session: Session, plans: readonly ChangePlan[], lease:
   }
   const servers = verification.outcomes.filter(isLive).map(({server}) => server.name)
   const revisions = await endRecords(session, begun, {servers, durationMs: applied.pushMs})
-  const accepted = session.deps.access?.acceptUnverified ?? false
-  const fine = (one: ServerOutcome): boolean => isLive(one) || (accepted && one.outcome === 'unverified')
-  if (!outcomes.every(fine)) throw new NotLiveError(entities, outcomes, undefined)
+  if (!outcomes.every((outcome) => isFine(session, outcome))) throw new NotLiveError(entities, outcomes, undefined)
   const {pushMs, confirmedAt, notes} = applied
   return Promise.all(
     plans.map(async (plan, index) => {
-      const warnings = await lighten(session, plan)
+      const warnings = await lightenPlan(session, plan)
       return changeResult(
         session,
         {...plan, warnings: [...new Set([...plan.warnings, ...notes, ...warnings])]},
@@ -233,6 +232,11 @@ async function applyPlans(session: Session, plans: readonly ChangePlan[], lease:
       )
     }),
   )
+}
+
+/** What cannot be shown may be accepted, and never what is known to be otherwise. */
+function isFine({deps}: Session, outcome: ServerOutcome): boolean {
+  return isLive(outcome) || (deps.access?.acceptUnverified === true && outcome.outcome === 'unverified')
 }
 
 /** Everything is looked up right before; others may have changed a source since our first look. */
@@ -265,17 +269,10 @@ async function verify(session: Session, applied: Applied, plans: readonly Change
   }
 }
 
-/** What nobody can be asked is tried; where it cannot be tried either, only the user can say that this will do. */
+/** What nobody can be asked is tried. */
 async function probe(session: Session, applied: Applied, plans: readonly ChangePlan[]): Promise<Verification> {
   const {overtaken} = await applied.verify(0)
-  try {
-    return {outcomes: await probeServers(session.deps, plans.flatMap(changesOf), verifyWithinMs), overtaken}
-  } catch (error) {
-    if (!(error instanceof LatticeError)) throw error
-    const servers = await session.system.servers()
-    const reason = `nothing shows what is live: ${error.message}`
-    return {outcomes: servers.map(({name, id}) => ({server: {name, id}, outcome: 'unverified', reason})), overtaken}
-  }
+  return {outcomes: await probeChange(session, plans.flatMap(changesOf), verifyWithinMs), overtaken}
 }
 
 /** The files are written and their servers do not have them yet: the record waits for `route verify`. */

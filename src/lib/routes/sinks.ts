@@ -1,5 +1,5 @@
 import {entityName} from '../entity/require.js'
-import {patternOf, probeSubject} from '../observe/subjects.js'
+import {patternOf} from '../observe/subjects.js'
 import {endpointsOf, sinkOf} from '../routing/endpoint.js'
 import {finding, type Finding} from '../routing/rule-book.js'
 import type {ChangePlan} from './draft.js'
@@ -20,7 +20,7 @@ export async function judgeSinks(
   )
   const findings = await Promise.all(
     sinks.map(async ({source, version, sink}) => {
-      const [heard] = await readSubscribers(system, {account, subject: probeSubject(patternOf(sink))})
+      const [heard] = await readSubscribers(system, {account, subject: patternOf(sink)})
       if (heard === undefined) return []
       const sentence = `Somebody who listens on '${heard.subject}' hears what is dropped of '${entityName(entity)}@${version}', so its callers would wait for a timeout.`
       return [finding('sink-heard', 'refuse', {source, sentence})]

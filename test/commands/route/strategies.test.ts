@@ -95,6 +95,19 @@ test('show and ls tell until when a route is there, and what comes then', async 
   })
 })
 
+test('a route for some time is refused where what is there now could not come back', async () => {
+  await using lattice = await server.lattice()
+  await lattice.host.run({key: lattice.key, name: 'echo', version: '3.0.0'})
+
+  const {exitCode, stderr} = await lattice.run(RouteBluegreen, 'echo', '--to', '3.0.0', '--for', '1m')
+
+  expect(exitCode).toBe(9)
+  expect(stderr).toContain(
+    "What 'echo' has now could not be put back: its versions 1.0.0, 3.0.0 share the traffic by their number of subscribers.",
+  )
+  expect((await lattice.run(RouteCanary, 'echo', '--to', '2.0.0', '--weight', '5')).exitCode).toBe(3)
+})
+
 test('what is cleared for some time comes back', async () => {
   await using lattice = await server.lattice()
   await lattice.run(RouteBluegreen, '--to', '1.0.0')
