@@ -121,7 +121,7 @@ export interface GatherOptions {
   /** Longest wait in all. */
   readonly timeoutMs: number
   /** Stop this long after the latest reply; without it only `expect` and the timeout end the wait. */
-  readonly stallMs?: number
+  readonly stallMs?: number | ((replies: readonly Msg[]) => number)
   /** Stop when nobody answered so long after the server got the request: who taps all subjects hides that nobody is there. */
   readonly firstMs?: number
   /** Stop as soon as so many replies are in. */
@@ -161,7 +161,7 @@ export function requestMany(
       if (typeof expect === 'function' ? expect(replies) : replies.length === expect) return finish()
       clearTimeout(stall)
       if (stallMs === undefined) return
-      stall = setTimeout(finish, stallMs)
+      stall = setTimeout(finish, typeof stallMs === 'function' ? stallMs(replies) : stallMs)
     }
     const send = (): void => {
       clearTimeout(stall)

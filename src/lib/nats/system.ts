@@ -27,11 +27,15 @@ const serverSchema = z
 const replySchema = z.object({
   server: serverSchema,
   data: z.unknown().optional(),
-  statsz: z.object({active_servers: z.number().optional()}).optional(),
+  statsz: z.object({active_servers: z.number().optional(), gateways: z.array(z.unknown()).optional()}).optional(),
   error: z.object({code: z.number().default(500), description: z.string().default('')}).optional(),
 })
 
 const stallMs = 250
+/** After the last server that the others told of. */
+const completeMs = 100
+/** While a server that the others told of is missing, which on a busy machine takes its time. */
+const incompleteMs = 1000
 /** How long a list of servers holds: longer than a change takes, shorter than anybody watches. */
 const serversForMs = 10_000
 
@@ -97,18 +101,23 @@ export class SystemClient implements Monitoring, AsyncDisposable {
     await this.connection.close()
   }
 
-  /** `active_servers` counts the cluster but not across gateways, so beyond one server a stall ends the wait. */
+  /** `active_servers` counts the cluster, and others behind gateways only later, so beyond one server a stall ends the wait. */
   async #ping(): Promise<ServerIdentity[]> {
     const subject = '$SYS.REQ.SERVER.PING'
     const parse = (message: Msg): z.infer<typeof replySchema> =>
       replySchema.parse(parseReply(message.string(), subject))
-    const gateways = this.connection.info?.cluster !== undefined
+    const clustered = this.connection.info?.cluster !== undefined
     const timeoutMs = Math.min(this.timeoutMs, 2000)
     const started = performance.now()
+    const wait = (replies: readonly Msg[]): number => {
+      const told = replies.map((reply) => parse(reply).statsz)
+      if (told.some((statsz) => replies.length < (statsz?.active_servers ?? 0))) return incompleteMs
+      return told.some((statsz) => statsz?.gateways !== undefined) ? stallMs : completeMs
+    }
     const messages = await requestMany(this.connection, subject, '', {
       timeoutMs,
-      stallMs,
-      ...(gateways
+      stallMs: wait,
+      ...(clustered
         ? {}
         : {expect: (replies) => replies.length >= (parse(replies[0]!).statsz?.active_servers ?? Infinity)}),
     })
