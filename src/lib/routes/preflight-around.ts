@@ -1,13 +1,12 @@
-import {covers} from '../observe/subjects.js'
-import {patternOf} from '../observe/subjects.js'
-import {compareVersions, parseVersion} from '../entity/version.js'
 import {globalAccount} from '../conf/accounts.js'
+import {compareVersions, parseVersion} from '../entity/version.js'
+import {covers, patternOf} from '../observe/subjects.js'
 import {finding, type Finding} from '../routing/rule-book.js'
 import {subjectsOverlap} from '../routing/subject.js'
 import {changesOf, type ChangePlan} from './draft.js'
 import type {Session} from './session.js'
 import {lowestVersion} from './server-versions.js'
-import type {Importer, Surroundings} from './surroundings.js'
+import type {Importer, LeafNode, Surroundings} from './surroundings.js'
 
 /** What other accounts and leaf nodes make of a change. */
 export function judgeSurroundings(session: Session, plan: ChangePlan, around: Surroundings): Finding[] {
@@ -21,10 +20,13 @@ export function judgeSurroundings(session: Session, plan: ChangePlan, around: Su
 
 /** A leaf whose own server has the mapping as well maps before anybody hears the source. */
 function judgeLeaves({view}: Session, {mappings}: ChangePlan, {leaves = []}: Surroundings): Finding[] {
-  const mapping = new Set(view.servers.map(({server}) => server.name))
+  const servers = new Set(view.servers.map(({server}) => server.name))
+  // Names are unique among servers that know each other: one that has our mapping tells of the connection as well.
+  const mapping = new Set(leaves.filter(({name}) => servers.has(name)).flatMap((leaf) => bothEnds(leaf, leaves)))
   return mappings.flatMap(({source}) =>
-    leaves.flatMap(({name, server, subjects}): Finding[] => {
-      if (mapping.has(name)) return []
+    leaves.flatMap((leaf): Finding[] => {
+      const {name, server, subjects} = leaf
+      if (mapping.has(leaf)) return []
       const [exact] = subjects.filter((subject) => covers(source, subject))
       const [wide] = subjects.filter((subject) => subjectsOverlap(source, subject))
       const heard = exact ?? wide
@@ -45,6 +47,13 @@ function judgeLeaves({view}: Session, {mappings}: ChangePlan, {leaves = []}: Sur
           ]
     }),
   )
+}
+
+/** A connection that both of its servers tell of. */
+function bothEnds(leaf: LeafNode, leaves: readonly LeafNode[]): LeafNode[] {
+  const {name, server, outgoing} = leaf
+  const other = leaves.some((one) => one.name === server && one.server === name && one.outgoing !== outgoing)
+  return other ? [leaf] : []
 }
 
 /** What the servers of connected leaf nodes do not get to know: the sentence of a new source is that of the change itself. */

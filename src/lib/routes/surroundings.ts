@@ -4,11 +4,13 @@ import {LatticeError} from '../errors.js'
 import type {Monitoring, SystemReply} from '../nats/system.js'
 import {subjectsOverlap} from '../routing/subject.js'
 
-/** A leaf node of the account, as the server sees it that it is connected to. */
+/** A leaf node connection of the account, as one of its two servers sees the other. */
 export interface LeafNode {
-  /** The leaf's server, or its address where it has no name. */
+  /** The other server, or its address where it has no name. */
   readonly name: string
   readonly server: string
+  /** True where the server that tells is the one that connected. */
+  readonly outgoing: boolean
   /** What it wants to hear: the subjects of subscribers behind it, without their queue groups. */
   readonly subjects: readonly string[]
 }
@@ -75,6 +77,7 @@ const leavesSchema = z.object({
         name: z.string().default(''),
         ip: z.string().default(''),
         port: z.number().default(0),
+        is_spoke: z.boolean().default(false),
         subscriptions_list: z.array(z.string()).nullish(),
       }),
     )
@@ -121,11 +124,14 @@ async function readLeaves(system: Monitoring, account: string): Promise<LeafNode
     throw error
   }
   return replies.flatMap(({server, data}) =>
-    (leavesSchema.safeParse(data).data?.leafs ?? []).map(({name, ip, port, subscriptions_list: list}) => ({
-      name: name || `${ip}:${port}`,
-      server: server.name,
-      subjects: list ?? [],
-    })),
+    (leavesSchema.safeParse(data).data?.leafs ?? []).map(
+      ({name, ip, port, is_spoke: outgoing, subscriptions_list: list}) => ({
+        name: name || `${ip}:${port}`,
+        server: server.name,
+        outgoing,
+        subjects: list ?? [],
+      }),
+    ),
   )
 }
 
