@@ -3,6 +3,7 @@ import {expect, test} from 'vitest'
 
 import RouteBluegreen from '../../../src/commands/route/bluegreen.js'
 import RouteVerify from '../../../src/commands/route/verify.js'
+import {SystemClient} from '../../../src/lib/nats/system.js'
 import {startConfigServers} from '../../support/config-servers.js'
 import {freePort} from '../../support/nats-server.js'
 import {plainService, type PlainService} from '../../support/plain-service.js'
@@ -62,7 +63,16 @@ test('with accounts in files, a release begins in one cluster, and no request is
 })
 
 test('with accounts as tokens too, and one push reaches both', async () => {
-  await using world = await startTopology(await superclusterOf(['east', 'west'], 1))
+  const servers = Object.entries(await superclusterOf(['east', 'west'], 1))
+  await using world = await startTopology(
+    Object.fromEntries(servers.map(([name, options]) => [name, {...options, jetstream: false}])),
+  )
   const [east, west] = [await world.connect('east-0'), await world.connect('west-0')]
-  await releaseByRegion({east, west}, {service: plainService(), env: operatorEnv(world.server('east-0'))})
+  const server = world.server('east-0')
+  await until(async () => {
+    await using system = await SystemClient.open(server.spec())
+    return (await system.servers()).length === 2
+  }, 10_000)
+  const env = {...operatorEnv(server), LATTICE_STATE: `file:${server.dir}/routes.json`}
+  await releaseByRegion({east, west}, {service: plainService(), env})
 })

@@ -3,6 +3,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {expect, test} from 'vitest'
 
 import {SystemClient} from '../../../src/lib/nats/system.js'
+import {startConfigServers} from '../../support/config-servers.js'
 import {startOperatorServer, until} from '../../support/nats-server.js'
 import {goOn, standStill} from '../../support/stand-still.js'
 
@@ -28,4 +29,16 @@ test('a server that is too slow is not taken for a user of another account', asy
   } finally {
     goOn(server.pid)
   }
+})
+
+test('a server that takes its time is waited for when its neighbours tell of it', async () => {
+  await using all = await startConfigServers({size: 3})
+  await using system = await SystemClient.open(all.spec())
+  const {pid} = all.servers[2]!
+  standStill(pid)
+  const found = system.servers()
+  // Longer than anybody waits for servers that nobody knows of.
+  await sleep(500)
+  goOn(pid)
+  expect((await found).map(({name}) => name)).toEqual(['S0', 'S1', 'S2'])
 })
