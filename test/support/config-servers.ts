@@ -36,6 +36,8 @@ export interface ConfigServersOptions {
   readonly joined?: boolean
   /** What our file holds at first. */
   readonly mappings?: string
+  /** Other users of SHOP beside `app`. */
+  readonly users?: readonly string[]
   /** Other lines in account SHOP. */
   readonly account?: string
   /** Other accounts. */
@@ -77,7 +79,16 @@ export async function startConfigServers(options: ConfigServersOptions = {}): Pr
 }
 
 async function startOne(options: ConfigServersOptions, ports: readonly number[], index: number): Promise<ConfigServer> {
-  const {mappings = '', account = '', accounts = '', jetstream = false, joined = true, top = () => '', binary} = options
+  const {
+    mappings = '',
+    users = [],
+    account = '',
+    accounts = '',
+    jetstream = false,
+    joined = true,
+    top = () => '',
+    binary,
+  } = options
   const dir = await mkdtemp(join(tmpdir(), 'lattice-test-'))
   const own = join(dir, 'lattice-mappings.conf')
   await writeFile(own, mappings)
@@ -89,7 +100,7 @@ async function startOne(options: ConfigServersOptions, ports: readonly number[],
   const config = `
 accounts {
   SHOP {
-    users: [{user: app, password: app}]
+    users: [${['{user: app, password: app}', ...users].join(', ')}]
     include 'lattice-mappings.conf'
     ${account}
   }
