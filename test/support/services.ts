@@ -38,3 +38,10 @@ export async function runService(nc: NatsConnection, {endpoints, ...service}: Te
   await nc.flush()
   return running
 }
+
+/** Answers on each subject with the subject, in a queue group of its own. */
+export function serveSubjects(nc: NatsConnection, subjects: readonly string[]): void {
+  for (const subject of subjects) {
+    nc.subscribe(subject, {queue: 'test', callback: (_error, message) => void message.respond(subject)})
+  }
+}

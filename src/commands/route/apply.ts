@@ -5,7 +5,7 @@ import * as Flags from '@oclif/core/flags'
 import {confirmFlag} from '../../lib/cli/confirm.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
 import {allowFlag, changeOptions, repairFlag, RouteCommand, shareFlag} from '../../lib/cli/route-command.js'
-import {UsageError} from '../../lib/errors.js'
+import {UnsafeError, UsageError} from '../../lib/errors.js'
 import {readInput} from '../../lib/files/read-input.js'
 import type {AskedChange} from '../../lib/routes/many.js'
 import type {RouteChange} from '../../lib/routes/result.js'
@@ -59,17 +59,29 @@ export default class RouteApply extends RouteCommand<Applied> {
       })
     }
 
-    const options = {...changeOptions(flags), allow: [...new Set([...allow, ...(flags.allow ?? [])])]}
+    const options = changeOptions(flags)
+    requireAllowed(allow, flags.allow, this.line(`lattice route apply ${args.plan ?? ''}`))
     const routes = await (await lattice.routes()).changeMany(asked, options)
 
     const reported = routes.map((route) => this.report(route))
     return {
       lattice: lattice.name,
       changed: routes.some(({changed}) => changed),
-      dryRun: flags['dry-run'],
+      dryRun: options.dryRun ?? false,
       routes: reported,
     }
   }
+}
+
+/** Who wrote the plan must not switch rules off for who applies it. */
+function requireAllowed(planned: readonly string[], given: readonly string[] = [], command: string): void {
+  const missing = planned.filter((rule) => !given.includes(rule))
+  if (missing.length === 0) return
+  const words = planned.map((rule) => `--allow ${rule}`).join(' ')
+  throw new UnsafeError(`The plan was made with ${words}, which whoever applies it has to say again.`, {
+    suggestions: [`${command} ${words}`],
+    details: {allow: planned},
+  })
 }
 
 interface Asked {

@@ -21,7 +21,7 @@ export async function parseYaml(text: string): Promise<unknown> {
   if (json !== undefined) return json.value
   const yaml = await import('yaml')
   try {
-    const document = yaml.parseDocument(text, {intAsBigInt: true, logLevel: 'error'})
+    const document = yaml.parseDocument(text, {intAsBigInt: true, logLevel: 'error', uniqueKeys: sameKey})
     const problem = document.errors[0] ?? document.warnings[0]
     if (problem !== undefined) throw unreadable(problem.code.toLowerCase().replaceAll('_', ' '), problem.linePos?.[0])
     return toJson(document.contents, {yaml, document, depth: 0, budget: {left: mostNodes}, targets: new Map()})
@@ -83,6 +83,16 @@ function keyText(key: unknown, walk: Walk): string {
   const node = walk.yaml.isAlias(key) ? targetOf(key, walk) : key
   if (!walk.yaml.isScalar(node)) throw unreadable('a key is not a text')
   return typeof node.value === 'string' ? node.value : (node.source ?? '')
+}
+
+/** Versions such as 1.1 and 1.10 are one number and two keys. */
+function sameKey(left: unknown, right: unknown): boolean {
+  const [mine, other] = [left, right].map((key) => writtenKey(key as Partial<Scalar> | null))
+  return left === right || (mine !== undefined && mine === other)
+}
+
+function writtenKey(key: Partial<Scalar> | null): string | undefined {
+  return typeof key?.value === 'string' ? key.value : key?.source
 }
 
 function targetOf(alias: Alias, {document, targets}: Walk): Node {

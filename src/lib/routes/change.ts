@@ -1,9 +1,10 @@
 import type {Applied, ServerOutcome, TableChange, TableView, Verification} from '../apply/driver.js'
 import {holds, isLive, SentUnknownError} from '../apply/driver.js'
+import {formatRef} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import {ConflictError, LatticeError} from '../errors.js'
 import {predictTable} from '../routing/effective.js'
-import {mappingDigest, planRoute} from '../routing/plan.js'
+import {mappingDigest, planRoute, sameLegs} from '../routing/plan.js'
 import {routeKey} from '../routing/source.js'
 import {judgeRecord, readBefore} from './before.js'
 import {
@@ -165,12 +166,14 @@ function refuseOtherWorld(plan: ChangePlan): void {
   const {entity, planned, stored} = wanted
   if (planned === undefined) return
   const after = mappingDigest(changesOf(plan))
+  if (formatRef(entity) !== planned.entity) throw new PlanMovedError(entity, [`it is for '${planned.entity}'`])
+  if (after !== planned.after) throw new PlanMovedError(entity, ['it would come to another mapping'])
   const done = before.digest === planned.after && judgeRecord(stored?.record, before) === 'current'
+  const live = before.digest === planned.before && sameLegs(before.legs ?? [], planned.previous ?? [])
   const moved = [
     ...(presentRevision(wanted) === planned.revision ? [] : [`its record is at revision ${presentRevision(wanted)}`]),
-    ...(before.digest === planned.before ? [] : ['another mapping is live']),
+    ...(live ? [] : ['another mapping is live']),
   ]
-  if (after !== planned.after) throw new PlanMovedError(entity, ['it would come to another mapping'])
   if (!done && moved.length > 0) throw new PlanMovedError(entity, moved)
 }
 

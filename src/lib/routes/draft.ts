@@ -42,6 +42,9 @@ export interface PlannedState {
   /** Digest of the mappings. */
   readonly before: string
   readonly after: string
+  /** What a person read there: the entity's name, and the legs that were live. */
+  readonly entity: string
+  readonly previous: readonly Leg[] | null
 }
 
 export interface ChangeOptions extends WrittenSubjects {

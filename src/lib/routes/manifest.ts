@@ -4,6 +4,7 @@ import {parseRef} from '../entity/entity.js'
 import {parseVersion} from '../entity/version.js'
 import {LatticeError, UsageError} from '../errors.js'
 import {parseYaml} from '../records/yaml.js'
+import {repeatedKeys} from '../routing/json-keys.js'
 import {checkLegs, type Leg} from '../routing/weights.js'
 import type {Target} from './target.js'
 
@@ -22,7 +23,10 @@ const routeSchema = z
     entity: z.string().min(1).optional(),
     source: z.string().min(1).optional(),
     /** Version → weight, or weight and address. */
-    legs: z.record(z.string(), legSchema).optional(),
+    legs: z
+      .record(z.string(), legSchema)
+      .refine((legs) => Object.keys(legs).length > 0, {message: 'no legs; without a mapping it is clear: true'})
+      .optional(),
     /** Cluster → version → weight. */
     clusters: z.record(z.string().min(1), z.record(z.string(), weightSchema)).optional(),
     clear: z.literal(true).optional(),
@@ -32,11 +36,16 @@ const routeSchema = z
     message: 'either entity or source, and not both',
   })
   .refine(({legs, clear}) => (legs === undefined) !== (clear === undefined), {message: 'either legs or clear: true'})
+  .refine(({clusters, clear}) => clusters === undefined || clear === undefined, {
+    message: 'what is cleared has no clusters',
+  })
 const manifestSchema = z.strictObject({routes: z.array(routeSchema).min(1).max(1000)})
 
 /** Reads a file of routes, YAML or JSON; throws a UsageError that names the place. */
 export async function parseManifest(text: string): Promise<AskedRoute[]> {
-  const parsed = manifestSchema.safeParse(await parseYaml(text))
+  const value = await parseYaml(text)
+  refuseRepeatedKeys(text)
+  const parsed = manifestSchema.safeParse(value)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!
     const place = issue.path.length === 0 ? '' : ` at ${issue.path.map(String).join('.')}`
@@ -53,6 +62,23 @@ const howToWrite = [
   'routes: [{entity: echo, legs: {"1.0.0": 70, "2.0.0": 30}}]',
   'routes: [{source: orders.get, legs: {"1.0.0": {weight: 90, address: "@source"}, "2.0.0": {weight: 10, address: orders.v2.get}}}]',
 ]
+
+/** In JSON the last of them would win without a word; what is YAML was refused for it. */
+function refuseRepeatedKeys(text: string): void {
+  if (!isJson(text)) return
+  const [first] = repeatedKeys(text)
+  if (first === undefined) return
+  throw new UsageError(`The file is not one of routes: ${JSON.stringify(first.join('.'))} stands in it twice.`)
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 function readRoute({entity, source, legs = {}, clusters = {}, reason}: z.infer<typeof routeSchema>): AskedRoute {
   const entries = Object.entries(legs).map(([version, leg]) => ({

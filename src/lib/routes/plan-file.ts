@@ -4,6 +4,8 @@ import type {EntityKind} from '../entity/entity.js'
 import {isVersion, parseVersion} from '../entity/version.js'
 import {UsageError} from '../errors.js'
 import {checkLegs} from '../routing/weights.js'
+import {allowable} from '../routing/allow.js'
+import {mappingDigest} from '../routing/plan.js'
 import type {AskedChange} from './many.js'
 import type {RouteChange} from './result.js'
 
@@ -14,11 +16,13 @@ const legSchema = z.strictObject({
   sink: z.literal(true).optional(),
 })
 
-const destinationSchema = z.strictObject({
-  subject: z.string(),
-  weight: z.number().int().min(1).max(100),
-  cluster: z.string().optional(),
-})
+const destinationSchema = z
+  .strictObject({
+    subject: z.string(),
+    weight: z.number().int().min(1).max(100),
+    cluster: z.string().optional(),
+  })
+  .transform(({cluster, ...one}) => ({...one, ...(cluster === undefined ? {} : {cluster})}))
 
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
 
@@ -48,8 +52,8 @@ const planSchema = z.strictObject({
   format: z.literal('lattice-route-plan/1'),
   lattice: z.string(),
   made: z.iso.datetime(),
-  allow: z.array(z.string()),
-  routes: z.array(plannedSchema).min(1).max(1000),
+  allow: z.array(z.string().refine((word) => allowable.some((rule) => rule === word))),
+  routes: z.array(plannedSchema).max(1000),
 })
 
 /** What `route plan` writes and `route apply` takes: our own mappings and digests, and nothing else of the account. */
@@ -98,7 +102,10 @@ function isAboutUsers({findings = []}: Pick<RouteChange, 'findings'>, sentence: 
 /** Reads a plan; throws a UsageError that names the place. */
 export function parsePlan(text: string): RoutePlan {
   const parsed = planSchema.safeParse(readJson(text))
-  if (parsed.success) return parsed.data
+  if (parsed.success) {
+    refuseOtherText(parsed.data)
+    return parsed.data
+  }
   const issue = parsed.error.issues[0]!
   const place = issue.path.length === 0 ? '' : ` at ${issue.path.map(String).join('.')}`
   throw new UsageError(`The file is not a plan of routes${place}: ${issue.message}.`, {
@@ -106,17 +113,27 @@ export function parsePlan(text: string): RoutePlan {
   })
 }
 
-/** True for a text that says it is a plan. */
-export function isPlan(text: string): boolean {
-  return text.trimStart().startsWith('{') && text.slice(0, 200).includes('"lattice-route-plan/')
+/** What a person reads in a plan is what it comes to. */
+function refuseOtherText({routes}: RoutePlan): void {
+  const index = routes.findIndex(({mappings, after}) => mappingDigest(mappings) !== after)
+  if (index < 0) return
+  throw new UsageError(`The plan was changed after it was made: routes.${index} shows mappings that are not its own.`, {
+    suggestions: ['lattice route plan --help'],
+  })
 }
 
 /** A plan as what is asked for; subjects and checks are computed anew from the entities. */
 export function changesOfPlan({routes}: RoutePlan): AskedChange[] {
-  return routes.map(({kind, key, link, legs, addresses = {}, revision, before, after, why}) => ({
+  return routes.map(({kind, key, link, legs, addresses = {}, why, ...planned}) => ({
     target: targetOf(kind, {key, link, addresses}),
     legs: legs.length === 0 ? [] : checkLegs(legs.map(exactLeg)),
-    planned: {revision, before, after},
+    planned: {
+      revision: planned.revision,
+      before: planned.before,
+      after: planned.after,
+      entity: planned.entity,
+      previous: planned.previous && planned.previous.map(exactLeg),
+    },
     ...(why === undefined ? {} : {why}),
   }))
 }
