@@ -21,20 +21,23 @@ export class AmbiguousVersionError extends AmbiguousError {
 
 /** The change would take the last instances of a version that has traffic; rule 2. */
 export class WeightedVersionError extends UnsafeError {
-  constructor(entity: Entity, {version, weight}: Leg, legs: readonly Leg[]) {
+  constructor(
+    entity: Entity,
+    {version, weight}: Leg,
+    {legs, again}: {legs: readonly Leg[]; again?: string | undefined},
+  ) {
     const other = legs.find((leg) => leg.version !== version)?.version
     const name = entityName(entity)
-    super(
-      `'${name}@${version}' has ${weight} % of the traffic of route '${name}', and this would take its last instance away.`,
-      {
-        suggestions: [
-          ...(other === undefined ? [] : [`lattice route bluegreen ${name} --to ${shellWord(other)}`]),
-          `lattice route show ${name}`,
-          '--allow in-use',
-        ],
-        details: {entity: entity.name, key: entity.key, version, weight},
-      },
-    )
+    const share = `${weight} % of the traffic of route '${name}'`
+    const has = again === undefined ? `has ${share}` : `gets ${share} again at ${again}`
+    super(`'${name}@${version}' ${has}, and this would take its last instance away.`, {
+      suggestions: [
+        ...(other === undefined ? [] : [`lattice route bluegreen ${name} --to ${shellWord(other)}`]),
+        `lattice route show ${name}`,
+        '--allow in-use',
+      ],
+      details: {entity: entity.name, key: entity.key, version, weight},
+    })
   }
 }
 
@@ -47,10 +50,13 @@ export function refuseWeighted(
   if (record === undefined || allowed) return
   const left = new Set(entity.instances.filter((instance) => !gone.includes(instance)).map(({version}) => version))
   const legs = liveLegs(record)
-  for (const leg of legs) {
-    const going = gone.some(({version}) => version === leg.version)
-    if (leg.weight > 0 && going && !left.has(leg.version)) throw new WeightedVersionError(entity, leg, legs)
-  }
+  const taken = ({version, weight}: Leg): boolean =>
+    weight > 0 && gone.some((instance) => instance.version === version) && !left.has(version)
+  const now = legs.find(taken)
+  if (now !== undefined) throw new WeightedVersionError(entity, now, {legs})
+  // A route for some time goes back to what needs these instances.
+  const later = record.restores?.find(taken)
+  if (later !== undefined) throw new WeightedVersionError(entity, later, {legs, again: record.expiresAt})
 }
 
 /** Until a change was verified, and for good when it was interrupted, the legs it replaces may have the traffic. */

@@ -131,7 +131,7 @@ async function keep(
       shiftTraffic(fresh, {...shift, weight: about.weight, base}, {...options, revision: change.revision}),
     ),
   )
-  const event = eventOf({...done, change: kept}, 'done')
+  const event = eventOf({...done, change: {...kept, previous: base ?? null}}, 'done')
   report(event)
   return event
 }

@@ -91,6 +91,25 @@ test('a start of what runs dark says so, and with share lets it join', async () 
   expect(await states(host)).toEqual(['2.0.0 × 3 live'])
 })
 
+test('while a route goes back to a version, that is not taken away', async () => {
+  await using host = await startHost({server, lattice})
+  await start(host, '1.0.0')
+  await start(host, '2.0.0', {dark: true})
+  const [entity] = (await discover(host.client)).entities
+  const leg = (version: string) => [{version: parseVersion(version), weight: 100}]
+  const expiresAt = new Date(Date.now() + 60_000).toISOString()
+  const record = routeSchema.parse({
+    ...{lattice, kind: 'actor', key: entity!.key, name: 'echo', source: 's', strategy: 'bluegreen', driver: 'jwt'},
+    ...{state: 'live', legs: leg('2.0.0'), replaced: leg('1.0.0'), digest: '', replacedDigest: ''},
+    ...{who: {account: 'A'}, when: new Date().toISOString(), expiresAt, restores: leg('1.0.0')},
+  })
+  const gone = entity!.instances.filter(({version}) => version === '1.0.0')
+  expect(() => refuseWeighted(entity!, gone, {record, allowed: false})).toThrow(
+    `'echo@1.0.0' gets 100 % of the traffic of route 'echo' again at ${expiresAt}, and`,
+  )
+  expect(() => refuseWeighted(entity!, gone, {record, allowed: true})).not.toThrow()
+})
+
 test.each(['1.0.0', '2.0.0'])('while a route change is unfinished, %s is not taken away', async (going) => {
   await using host = await startHost({server, lattice})
   await start(host, '1.0.0')
