@@ -15,6 +15,7 @@ const mostBytes = 64 * 1024 * 1024
 const parameters: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   accountz: {account: 'acc'},
   subsz: {account: 'acc', subscriptions: 'subs'},
+  leafz: {account: 'acc', subscriptions: 'subs'},
   connz: {account: 'acc', subscriptions_detail: 'subs', subscriptions: 'subs'},
 }
 

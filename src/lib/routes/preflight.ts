@@ -3,13 +3,12 @@ import {entityName} from '../entity/require.js'
 import {UnsafeError} from '../errors.js'
 import {patternOf} from '../observe/subjects.js'
 import {allowable} from '../routing/allow.js'
-import {predictTable, type MappingTable} from '../routing/effective.js'
-import {lintPlans, type Finding} from '../routing/lint.js'
-import {changesOf, type ChangeOptions, type ChangePlan} from './draft.js'
+import type {Finding} from '../routing/rule-book.js'
+import type {ChangeOptions, ChangePlan} from './draft.js'
 import {judgeSurroundings} from './preflight-around.js'
 import {judgeCallers, readCallers} from './preflight-callers.js'
 import {judgeLegs} from './preflight-legs.js'
-import {lowestVersion} from './server-versions.js'
+import {judgeTable, judgeToken} from './preflight-table.js'
 import type {Session} from './session.js'
 import {judgeSinks} from './sinks.js'
 import {readSurroundings} from './surroundings.js'
@@ -23,17 +22,21 @@ export interface Preflight {
 
 /** Everything that speaks against plans that change together, one result a plan; what has to be asked is asked at once. */
 export async function examinePlans(session: Session, plans: readonly ChangePlan[]): Promise<Preflight[]> {
+  if (plans.length === 0) return []
   const subjects = plans.flatMap(({mappings}) =>
     mappings.flatMap(({source, destinations}) => [source, ...destinations.map((one) => patternOf(one.subject))]),
   )
   const around = readSurroundings(session.system, {account: session.account, subjects})
   const callers = readCallers(session)
+  const size = judgeToken(session, plans)
+  // Another finding may end the command before these are waited for.
+  for (const read of [around, callers]) read.catch(() => undefined)
   return Promise.all(
     plans.map(async (plan) => {
       const [legs, sinks] = await Promise.all([judgeLegs(session, plan, around), judgeSinks(session, plan)])
       const {findings, permissions} = judgeCallers(plan, await callers)
       const others = judgeSurroundings(session, plan, await around)
-      const guards = judgeTable(session, plan, plans)
+      const guards = [...judgeTable(session, plan, plans), ...(plan === plans[0] ? size : [])]
       return {findings: soften(plan, [...legs, ...sinks, ...findings, ...others, ...guards]), permissions}
     }),
   )
@@ -46,26 +49,6 @@ const aboutOthers = ['exporter', 'mapped-twice', 'leaf-subscribers', 'caller-per
 function soften({wanted: {strategy}}: ChangePlan, findings: readonly Finding[]): Finding[] {
   if (!backwards.includes(strategy)) return [...findings]
   return findings.map((one) => (aboutOthers.includes(one.rule) ? {...one, level: 'warn'} : one))
-}
-
-/** Guards of the table, by the rules of the servers and of the form that they read. */
-function judgeTable({deps, driver, view}: Session, plan: ChangePlan, all: readonly ChangePlan[]): Finding[] {
-  const others = all.filter((other) => other !== plan)
-  return lintPlans(tableWith(predictTable(view.mappings), others), plan.mappings, {
-    form: driver.name,
-    inboxPrefix: deps.spec.inboxPrefix,
-    serverVersion: lowestVersion(view),
-  })
-}
-
-/** The table as it will be with the other plans, for what one means to another. */
-function tableWith(table: MappingTable, plans: readonly ChangePlan[]): MappingTable {
-  const changed = new Map(table)
-  for (const {source, destinations} of plans.flatMap(changesOf)) {
-    if (destinations === undefined) changed.delete(source)
-    else changed.set(source, destinations)
-  }
-  return changed
 }
 
 interface Examined {

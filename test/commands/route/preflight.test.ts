@@ -169,6 +169,24 @@ describe('callers', () => {
   })
 })
 
+describe('the token', () => {
+  test('is not made larger than what a message may be', async () => {
+    await using small = await startOperatorServer({config: 'max_payload: 2048'})
+    await using nc = await openConnection(small.spec())
+    const name = `${plainService().source.split('.')[0]!}-${'x'.repeat(150)}`
+    const legs = ['v1', 'v2', 'v3', 'v4'].map((version) => `${name}.${version}.${'y'.repeat(80)}`)
+    for (const subject of legs) await listen(nc, subject, 'q')
+    const words = legs.flatMap((subject, index) => ['--leg', `${index + 1}.0.0=${subject}`])
+    const state = `file:${small.dir}/routes.json`
+    const refused = await run(
+      RouteAb,
+      ['25/25/25/25', '--source', `${name}.${'z'.repeat(50)}`, ...words, '--state', state, '--json'],
+      operatorEnv(small),
+    )
+    expect(findingsOf(refused)).toMatchObject([{rule: 'token-size'}])
+  })
+})
+
 describe('an account that others import from', () => {
   async function exported(): Promise<PlainService> {
     const service = plainService()
