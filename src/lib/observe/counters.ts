@@ -1,10 +1,10 @@
+import {subjectsOverlap} from '../routing/subject.js'
 import type {NatsConnection} from '@nats-io/transport-node'
 import {z} from 'zod'
 
 import {ServerError} from '../errors.js'
 import {requestMany} from '../nats/request.js'
 import {parseSystemReply, SystemClient, type Monitoring, type SystemReply} from '../nats/system.js'
-import {overlap} from './subjects.js'
 
 /** What one subscription was sent since it began. */
 export interface Counter {
@@ -46,7 +46,7 @@ export async function readCounters(source: CounterSource, patterns: readonly str
     : askSubscriptions(source.system, {account: source.account, patterns: wanted}))
   return readings.flat().map((reading) => ({
     ...reading,
-    subscriptions: reading.subscriptions.filter(({subject}) => wanted.some((one) => overlap(one, subject))),
+    subscriptions: reading.subscriptions.filter(({subject}) => wanted.some((one) => subjectsOverlap(one, subject))),
   }))
 }
 

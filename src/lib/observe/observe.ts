@@ -1,7 +1,7 @@
+import {patternOf} from '../routing/subject.js'
 import type {Clock} from '../clock.js'
 import {readCounters, snapshotOf, type CounterSource, type Snapshot} from './counters.js'
 import {tallySplit, type ObservedAddress, type ObservedSplit} from './split.js'
-import {patternOf} from './subjects.js'
 
 export interface ObserveOptions {
   readonly addresses: readonly ObservedAddress[]

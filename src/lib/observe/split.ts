@@ -1,7 +1,7 @@
+import {covers, patternOf, subjectsOverlap} from '../routing/subject.js'
 import type {Version} from '../entity/version.js'
 import type {Counter, ServerCounters, Snapshot} from './counters.js'
 import {holds, measuredShare} from './interval.js'
-import {covers, overlap, patternOf} from './subjects.js'
 
 /** Where one version listens; several addresses of one version are added up. */
 export interface ObservedAddress {
@@ -142,7 +142,7 @@ function tallyAddress(
   const narrower = addresses
     .map((other) => patternOf(other.subject))
     .filter((other) => other !== pattern && covers(pattern, other))
-  const near = grown.filter((one) => overlap(pattern, one.subject))
+  const near = grown.filter((one) => subjectsOverlap(pattern, one.subject))
   // What listens to more than this address counts more than its messages.
   const mine = near.filter(
     (one) => covers(pattern, one.subject) && !narrower.some((other) => covers(other, one.subject)),

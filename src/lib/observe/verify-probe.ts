@@ -1,3 +1,4 @@
+import {covers, patternOf} from '../routing/subject.js'
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import type {SourceChange} from '../apply/driver.js'
@@ -7,7 +8,7 @@ import {openConnection} from '../nats/connect.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {predictTable} from '../routing/effective.js'
 import {falseAlarm, judgeProbes, missedDifference, noticedPoints, planProbes} from './probe-plan.js'
-import {covers, patternOf, probeSubject} from './subjects.js'
+import {probeSubject} from './subjects.js'
 import {traceSubject, TraceForbiddenError} from './trace.js'
 import type {TracedSubject} from './traced.js'
 

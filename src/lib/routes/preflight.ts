@@ -1,7 +1,7 @@
+import {patternOf} from '../routing/subject.js'
 import {runningVersions, type Entity} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import {UnsafeError} from '../errors.js'
-import {patternOf} from '../observe/subjects.js'
 import {allowable} from '../routing/allow.js'
 import type {Finding} from '../routing/rule-book.js'
 import type {ChangeOptions, ChangePlan} from './draft.js'

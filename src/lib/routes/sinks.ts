@@ -1,5 +1,5 @@
+import {patternOf} from '../routing/subject.js'
 import {entityName} from '../entity/require.js'
-import {patternOf} from '../observe/subjects.js'
 import {endpointsOf, sinkOf} from '../routing/endpoint.js'
 import {finding, type Finding} from '../routing/rule-book.js'
 import type {ChangePlan} from './draft.js'

@@ -1,7 +1,7 @@
+import {covers} from '../routing/subject.js'
 import type {Entity} from '../entity/entity.js'
 import {entityName, shellWord, versionName} from '../entity/require.js'
 import {UnsafeError} from '../errors.js'
-import {covers} from '../observe/subjects.js'
 import {endpointsOf} from '../routing/endpoint.js'
 import type {Leg} from '../routing/weights.js'
 import {mainSource, readBefore} from './before.js'

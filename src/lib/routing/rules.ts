@@ -3,11 +3,10 @@ import {finding, type Finding} from './rule-book.js'
 import {judgeDestination, notASubject, type RuleOptions} from './rules-destination.js'
 import {judgeWeights, sumsOf} from './rules-weight.js'
 import {indexSources, type SourceIndex} from './source-index.js'
-import {isSubject, subjectsOverlap} from './subject.js'
+import {isSubject, protectedPrefixes, subjectsOverlap} from './subject.js'
 import {destinationPattern} from './transform.js'
 import type {WrittenMapping} from './written.js'
 
-const protectedSubjects = ['_INBOX.>', '$SYS.>', '$JS.>', '$KV.>', '$O.>', '$SRV.>', '_R_.>']
 const obeyedSubjects = ['$SYS.>', '$JS.>', '$KV.>', '$O.>']
 const [warnAbove, refuseAbove] = [200, 1000]
 
@@ -90,14 +89,11 @@ function judgeOverlaps({source, where}: WrittenMapping, index: SourceIndex): Fin
 }
 
 function judgeProtected({source, where, destinations}: WrittenMapping, {inboxPrefix}: RuleOptions): Finding[] {
-  const prefixes = [...protectedSubjects, ...(inboxPrefix === undefined ? [] : [`${inboxPrefix}.>`])]
   return [
-    ...prefixes
-      .filter((prefix) => subjectsOverlap(source, prefix))
-      .map((prefix) => {
-        const sentence = `The source '${source}' would catch '${prefix}', which NATS itself needs.`
-        return finding('protected-source', 'refuse', {source, where, sentence})
-      }),
+    ...protectedPrefixes(source, inboxPrefix).map((prefix) => {
+      const sentence = `The source '${source}' would catch '${prefix}', which NATS itself needs.`
+      return finding('protected-source', 'refuse', {source, where, sentence})
+    }),
     ...destinations.flatMap(({subject}) => {
       const prefix = obeyedSubjects.find((one) => subject.startsWith(one.slice(0, -1)))
       if (prefix === undefined || subject === source) return []

@@ -19,3 +19,36 @@ export function isSubject(subject: string): boolean {
   const tokens = subject.split('.')
   return !/[\s\p{Cc}]/u.test(subject) && tokens.every((token) => token !== '') && !tokens.slice(0, -1).includes('>')
 }
+
+/** True when every subject that `inner` matches is matched by `outer` too. */
+export function covers(outer: string, inner: string): boolean {
+  const [wide, narrow] = [outer.split('.'), inner.split('.')]
+  for (let index = 0; ; index++) {
+    const [mine, other] = [wide[index], narrow[index]]
+    if (mine === '>') return other !== undefined
+    if (mine === undefined || other === undefined) return mine === other
+    if (other === '>' || (mine !== '*' && mine !== other)) return false
+  }
+}
+
+/** The subjects that a destination of a mapping can become, as a pattern: what is filled in is any token. */
+export function patternOf(destination: string): string {
+  return destination
+    .split('.')
+    .map((token) => (/\$\d|\{\{.*\}\}/.test(token) ? '*' : token))
+    .join('.')
+}
+
+/** What NATS itself needs, and no mapping may catch or reach. */
+const protectedSubjects = ['_INBOX.>', '$SYS.>', '$JS.>', '$KV.>', '$O.>', '$SRV.>', '_R_.>']
+
+/** The prefix of NATS itself that a pattern would catch; undefined when it catches none. */
+export function protectedPrefix(pattern: string, inboxPrefix?: string): string | undefined {
+  return protectedPrefixes(pattern, inboxPrefix)[0]
+}
+
+/** All of them. */
+export function protectedPrefixes(pattern: string, inboxPrefix?: string): string[] {
+  const all = [...protectedSubjects, ...(inboxPrefix === undefined ? [] : [`${inboxPrefix}.>`])]
+  return all.filter((prefix) => subjectsOverlap(pattern, prefix))
+}

@@ -1,6 +1,6 @@
 import type {ListedEndpoint} from '../entity/entity.js'
-import {subjectsOverlap} from '../routing/subject.js'
-import {covers, isIncumbent, patternOf, protectedPrefix} from './mapping.js'
+import {covers, patternOf, protectedPrefix, subjectsOverlap} from '../routing/subject.js'
+import {isIncumbent} from './mapping.js'
 
 export interface CollapseOptions {
   /** Subjects that the one wildcard must not catch: of other services, and of endpoints that are not in the list. */

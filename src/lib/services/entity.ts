@@ -1,8 +1,8 @@
 import type {ListedEndpoint} from '../entity/entity.js'
 import {UnsafeError, UsageError} from '../errors.js'
-import {subjectsOverlap} from '../routing/subject.js'
+import {covers, subjectsOverlap} from '../routing/subject.js'
 import {collapseEndpoints} from './collapse.js'
-import {asAddress, covers, isIncumbent, sourceFault} from './mapping.js'
+import {asAddress, isIncumbent, sourceFault} from './mapping.js'
 import {
   implicitSplits,
   type GivenSources,

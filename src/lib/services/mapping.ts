@@ -1,35 +1,8 @@
 import {asDestination} from '../routing/endpoint.js'
-import {subjectsOverlap} from '../routing/subject.js'
+import {patternOf, protectedPrefix} from '../routing/subject.js'
 import {isPlainSubject} from './info.js'
 
-/** What NATS itself needs, and no mapping may catch or reach. */
-const protectedSubjects = ['_INBOX.>', '$SYS.>', '$JS.>', '$KV.>', '$O.>', '$SRV.>', '_R_.>']
 const longest = 255
-
-/** The prefix of NATS itself that a pattern would catch; undefined when it catches none. */
-export function protectedPrefix(pattern: string, inboxPrefix?: string): string | undefined {
-  const all = [...protectedSubjects, ...(inboxPrefix === undefined ? [] : [`${inboxPrefix}.>`])]
-  return all.find((prefix) => subjectsOverlap(pattern, prefix))
-}
-
-/** The subjects that messages of a destination may have, as a pattern: each `$n` is a `*`. */
-export function patternOf(destination: string): string {
-  return destination
-    .split('.')
-    .map((token) => (/^\$\d+$/.test(token) ? '*' : token))
-    .join('.')
-}
-
-/** True when every subject that `inner` matches is matched by `outer` too. */
-export function covers(outer: string, inner: string): boolean {
-  const [wide, narrow] = [outer.split('.'), inner.split('.')]
-  for (let index = 0; ; index++) {
-    const [mine, other] = [wide[index], narrow[index]]
-    if (mine === '>') return other !== undefined
-    if (mine === undefined || other === undefined) return mine === other
-    if (other === '>' || (mine !== '*' && mine !== other)) return false
-  }
-}
 
 /** True when an address is the source itself, in either way to write it. */
 export function isIncumbent(source: string, address: string): boolean {

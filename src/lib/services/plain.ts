@@ -2,8 +2,8 @@ import type {Entity, ListedEndpoint} from '../entity/entity.js'
 import {shellWord} from '../entity/require.js'
 import {compareVersions, parseVersion, type Version} from '../entity/version.js'
 import {UsageError} from '../errors.js'
-import {subjectsOverlap} from '../routing/subject.js'
-import {destinationFault, isIncumbent, patternOf, sourceFault} from './mapping.js'
+import {patternOf, subjectsOverlap} from '../routing/subject.js'
+import {destinationFault, isIncumbent, sourceFault} from './mapping.js'
 
 /** How the leg is written that is the source itself. */
 const incumbent = '@source'

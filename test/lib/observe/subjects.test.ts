@@ -1,6 +1,7 @@
 import {expect, test} from 'vitest'
 
-import {covers, patternOf, probeSubject, sourceHeard} from '../../../src/lib/observe/subjects.js'
+import {probeSubject, sourceHeard} from '../../../src/lib/observe/subjects.js'
+import {covers, patternOf} from '../../../src/lib/routing/subject.js'
 
 test.each([
   ['orders.*', 'v1.orders.$1', 'v1.orders.get', 'orders.get'],
