@@ -81,11 +81,8 @@ async function probeServer(
   try {
     connection = await openConnection(spec, {name: 'lattice probe'})
     const {server_id: id = '', server_name: name = id} = connection.info ?? {}
-    const reason = await lookUntil(connection, {change, timeoutMs: spec.timeoutMs}, options)
-    return {
-      server: {name, id, address},
-      ...(reason === undefined ? {outcome: 'applied'} : {outcome: 'differs', reason}),
-    }
+    const found = await lookUntil(connection, {change, timeoutMs: spec.timeoutMs}, options)
+    return {server: {name, id, address}, ...(found ?? {outcome: 'applied'})}
   } catch (error) {
     if (!(error instanceof LatticeError) || error instanceof TraceForbiddenError) throw error
     const {server_id: id, server_name: name = address} = connection?.info ?? {}
@@ -95,32 +92,45 @@ async function probeServer(
   }
 }
 
-/** Why the server's table is not right; undefined as soon as it is. */
+/** Why the server's table is not right, or not known; undefined as soon as it is right. */
 async function lookUntil(
   connection: NatsConnection,
   {change, timeoutMs}: {readonly change: readonly SourceChange[]; readonly timeoutMs: number},
   {withinMs, clock, signal}: ProbeOptions,
-): Promise<string | undefined> {
+): Promise<Trouble | undefined> {
   const deadline = clock.now() + withinMs
   for (let look = 1; ; look++) {
-    const reasons: string[] = []
-    for (const one of change) reasons.push(...(await lookAt(connection, one, {timeoutMs, signal})))
-    if (reasons.length === 0) return undefined
-    if (look >= mostLooks || clock.now() >= deadline) return reasons.join(' ')
+    const troubles: Trouble[] = []
+    for (const one of change) troubles.push(...(await lookAt(connection, one, {timeoutMs, signal})))
+    if (troubles.length === 0) return undefined
+    if (look >= mostLooks || clock.now() >= deadline) return worstOf(troubles)
     await clock.sleep(withinMs / mostLooks, signal)
   }
+}
+
+interface Trouble {
+  /** A server whose answers are lost on the way may well be right. */
+  readonly outcome: 'differs' | 'unreachable'
+  readonly reason: string
+}
+
+function worstOf(troubles: readonly Trouble[]): Trouble {
+  const differing = troubles.filter(({outcome}) => outcome === 'differs')
+  const worst = differing.length > 0 ? differing : troubles
+  return {outcome: worst[0]!.outcome, reason: worst.map(({reason}) => reason).join(' ')}
 }
 
 async function lookAt(
   connection: NatsConnection,
   change: SourceChange,
   {timeoutMs, signal}: {readonly timeoutMs: number; readonly signal: AbortSignal | undefined},
-): Promise<string[]> {
+): Promise<Trouble[]> {
   const expected = expectedOf(change, connection.info?.cluster)
   const plan = planProbes(expected.map(({share}) => share))
   const traced = await traceSubject(connection, probeSubject(change.source), {probes: plan.probes, timeoutMs, signal})
   if (traced.answered < plan.probes) {
-    return [`Only ${traced.answered} of ${plan.probes} probes of '${change.source}' were answered.`]
+    const reason = `Only ${traced.answered} of ${plan.probes} probes of '${change.source}' were answered.`
+    return [{outcome: 'unreachable', reason}]
   }
   const seen = expected.map(() => 0)
   let elsewhere = 0
@@ -129,7 +139,7 @@ async function lookAt(
     if (index < 0) elsewhere += probes
     else seen[index]! += probes
   }
-  return judgeProbes(plan, seen, elsewhere) ? [] : [differenceText(change, traced)]
+  return judgeProbes(plan, seen, elsewhere) ? [] : [{outcome: 'differs', reason: differenceText(change, traced)}]
 }
 
 interface Expected {
