@@ -53,7 +53,7 @@ afterAll(async () => {
 function verify(
   source: string,
   destinations: readonly Destination[] | undefined,
-  {withinMs = 0}: {withinMs?: number} = {},
+  {withinMs = 3000}: {withinMs?: number} = {},
 ): Promise<ProbeVerification> {
   return verifyByProbe({connection, spec}, [{source, destinations}], {withinMs, clock: systemClock})
 }
