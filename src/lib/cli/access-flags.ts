@@ -1,9 +1,9 @@
 import * as Flags from '@oclif/core/flags'
 
-import {UsageError} from '../errors.js'
 import {expandHome} from '../files/paths.js'
 import {parseMonitorUrl} from '../nats/monitor-url.js'
-import type {RouteAccess, RouteState} from '../routes/access.js'
+import type {RouteAccess} from '../routes/access.js'
+import {parseRouteState} from './route-state.js'
 
 const helpGroup = 'DRIVER'
 
@@ -73,20 +73,11 @@ export function routeAccess(flags: AccessFlags, env: NodeJS.ProcessEnv = process
     pid: flags.pid,
     renderTo: flags['render-to'] && expandHome(flags['render-to']),
     monitors: monitors.map(parseMonitorUrl),
-    state: state ? parseState(state) : undefined,
+    state: state ? parseRouteState(state) : undefined,
     acceptUnverified: flags['accept-unverified'] ?? false,
   }
 }
 
 function listed(text: string | undefined): string[] {
   return text?.split(',').filter((one) => one !== '') ?? []
-}
-
-function parseState(text: string): RouteState {
-  if (text === 'none') return {kind: 'none'}
-  const path = /^file:(.+)$/.exec(text)?.[1]
-  if (path !== undefined) return {kind: 'file', path: expandHome(path)}
-  throw new UsageError(`${JSON.stringify(text)} says not where records are kept.`, {
-    suggestions: ['--state file:routes.json', '--state none'],
-  })
 }

@@ -13,6 +13,7 @@ import type {removeFlags} from './change-flags.js'
 import {confirmContext, confirmedLine, ownTerminal, refuseOther} from './confirm.js'
 import type {RouteAccess} from '../routes/access.js'
 import {connectFlags, connectionFlags, type ConnectionFlags} from './connection-flags.js'
+import {recordedElsewhere} from './route-state.js'
 import {inScope, typedScope, type TypedScope} from './scope.js'
 import {interruptSignal} from './signals.js'
 
@@ -144,7 +145,7 @@ export abstract class LatticeCommand<T extends object> extends LocalCommand<T> {
 
   /** How routes are to be read and changed, for the commands that have flags for it. */
   protected routeAccess(_flags: object): RouteAccess | undefined {
-    return undefined
+    return recordedElsewhere(process.env)
   }
 
   /** As `open`, for destructive work: a protected context is named first, before anything is sent. */

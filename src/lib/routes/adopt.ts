@@ -8,6 +8,7 @@ import {adoptedRecord, type ChangeOptions, type ChangePlan} from './draft.js'
 import {knownRoutes, readStored, requireRouted} from './find.js'
 import {changeResult, presentServers, type RouteChange} from './result.js'
 import {openSession, type RouteDeps} from './session.js'
+import {requireRecords} from './store.js'
 import {routableEntity} from './target.js'
 
 export interface AdoptOptions extends ChangeOptions {
@@ -24,6 +25,7 @@ export async function adoptRoute(
   ref: EntityRef | undefined,
   options: AdoptOptions,
 ): Promise<RouteChange> {
+  requireRecords(deps.access?.state, 'What lattice makes of a mapping')
   const session = await openSession(deps, {dryRun: true})
   const {lattice, view, store} = session
   const target = {...options, ref}

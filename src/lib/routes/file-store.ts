@@ -2,8 +2,10 @@ import {readFile} from 'node:fs/promises'
 
 import {z} from 'zod'
 
-import {ConflictError, ServerError, UsageError} from '../errors.js'
+import {systemClock} from '../clock.js'
+import {ConflictError, LatticeError, ServerError, UsageError} from '../errors.js'
 import {writeFileAtomic} from '../files/write-file.js'
+import {withLock} from '../server/lock.js'
 import {routeSchema, type RouteRecord} from '../records/route.js'
 import type {RouteStore, StoredRoute} from './store.js'
 
@@ -18,6 +20,9 @@ const fileSchema = z.object({
 })
 
 type StateFile = z.infer<typeof fileSchema>
+
+/** Writing a file takes moments. */
+const longestWriteMs = 5000
 
 const emptyState: StateFile = {format: 'lattice-route-state/1', revision: 0, routes: {}}
 
@@ -52,7 +57,15 @@ export class FileRouteStore implements RouteStore {
     return stored === undefined ? [] : [stored]
   }
 
-  async put(key: string, record: RouteRecord, expected: number): Promise<number> {
+  /** Commands that change other routes of the file at the same time write one after the other. */
+  put(key: string, record: RouteRecord, expected: number): Promise<number> {
+    const lock = {clock: systemClock, waitMs: longestWriteMs}
+    return writable(this.#path, () =>
+      withLock(`${this.#path}.write.lock`, lock, () => this.#replace(key, record, expected)),
+    )
+  }
+
+  async #replace(key: string, record: RouteRecord, expected: number): Promise<number> {
     const state = await this.#read()
     const mine = state.routes[this.#lattice] ?? {}
     const present = mine[key]?.revision ?? 0
@@ -81,6 +94,17 @@ export class FileRouteStore implements RouteStore {
     throw new ServerError(`The file '${this.#path}' does not hold route records.`, {
       suggestions: ['Move it away, and see what is live: lattice route lint'],
     })
+  }
+}
+
+/** Does work in the file's folder; throws a UsageError where the file system does not let it. */
+export async function writable<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (cause instanceof LatticeError || (cause as NodeJS.ErrnoException).syscall === undefined) throw cause
+    const {code = 'no reason given'} = cause as NodeJS.ErrnoException
+    throw new UsageError(`The file of route records '${path}' cannot be written: ${code}.`, {cause})
   }
 }
 

@@ -4,7 +4,7 @@ import {routeKey} from '../routing/source.js'
 import type {Leg} from '../routing/weights.js'
 import {knownRoutes, NoRouteError, requireRouted} from './find.js'
 import type {RouteDeps} from './session.js'
-import {openStore} from './store.js'
+import {openStore, requireRecords} from './store.js'
 import type {WrittenSubjects} from './target.js'
 
 /** One change of a route. */
@@ -41,6 +41,7 @@ export async function routeHistory(
   ref: EntityRef | undefined,
   written: WrittenSubjects,
 ): Promise<RouteHistory> {
+  requireRecords(deps.access?.state, 'Who changed a route')
   const store = await openStore(deps.connection, deps.spec, deps.access?.state)
   const target = {...written, ref}
   const known = await knownRoutes(deps, store, target)

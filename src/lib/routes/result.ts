@@ -139,6 +139,7 @@ export function changeResult({lattice, deps, driver}: Session, plan: ChangePlan,
   const {entity, legs, explicit, reason} = wanted
   const {changed, outcomes, pushMs, confirmedAt, revision, record} = outcome
   const dry = record !== undefined
+  const recorded = deps.access?.state?.kind !== 'none'
   return {
     entity: formatRef(entity),
     key: entity.key,
@@ -156,12 +157,10 @@ export function changeResult({lattice, deps, driver}: Session, plan: ChangePlan,
     servers: countServers(outcomes),
     ...(pushMs === undefined ? {} : {pushMs}),
     ...(confirmedAt === undefined ? {} : {liveAt: new Date(confirmedAt).toISOString()}),
-    ...(revision === undefined ? {} : {revision}),
+    ...(revision === undefined || !recorded ? {} : {revision}),
     ...(plan.options.expiresAt === undefined ? {} : {expiresAt: plan.options.expiresAt}),
     ...(wanted.strategy === 'bluegreen' ? previewOf(lattice, entity, dry ? (before.legs ?? []) : legs) : {}),
-    ...(changed && stateOf(outcome) === 'live' && deps.access?.state?.kind !== 'none'
-      ? {undo: undoCommand(entity, before.legs, legs)}
-      : {}),
+    ...(changed && stateOf(outcome) === 'live' && recorded ? {undo: undoCommand(entity, before.legs, legs)} : {}),
     ...(explicit === undefined ? {} : {inferred: explicit}),
     ...(reason === undefined ? {} : {reason}),
     ...(warnings.length === 0 ? {} : {warnings}),

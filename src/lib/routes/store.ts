@@ -5,7 +5,7 @@ import {Bucket, ensureBucket} from '../cache/bucket.js'
 import type {BucketEntry} from '../cache/bucket-entry.js'
 import {MissingBucketError, RevisionConflictError} from '../cache/bucket-errors.js'
 import {askApi, jetStream, type JetStreamSpec} from '../cache/jetstream.js'
-import {ConflictError, ServerError} from '../errors.js'
+import {ConflictError, ServerError, UsageError} from '../errors.js'
 import {routeSchema, type RouteRecord} from '../records/route.js'
 import type {RouteState} from './access.js'
 
@@ -39,6 +39,14 @@ export async function openStore(
   if (state === undefined) return new BucketRouteStore(nc, spec, spec.lattice)
   const {FileRouteStore, NoRouteStore} = await import('./file-store.js')
   return state.kind === 'file' ? new FileRouteStore(state.path, spec.lattice) : new NoRouteStore()
+}
+
+/** Throws a UsageError where no records are kept, for what is about nothing else. */
+export function requireRecords(state: RouteState | undefined, what: string): void {
+  if (state?.kind !== 'none') return
+  throw new UsageError(`${what} is not known, because no records of routes are kept.`, {
+    suggestions: ['--state file:routes.json', 'lattice route ab 70/30, to say what is to be'],
+  })
 }
 
 /** Records in JetStream. Opening never makes the bucket; the first write does. */

@@ -1,6 +1,7 @@
 import {entityName} from '../entity/require.js'
 import {withLock} from '../server/lock.js'
 import type {ChangePlan} from './draft.js'
+import {writable} from './file-store.js'
 import {AccountLease} from './lease.js'
 import type {Session} from './session.js'
 import {replicasOfData} from './store.js'
@@ -38,10 +39,12 @@ export async function takeLease(session: Session, plans: readonly ChangePlan[]):
 async function lockBeside(path: string, {clock, deps}: Session): Promise<Lease> {
   const taken = Promise.withResolvers<undefined>()
   const released = Promise.withResolvers<undefined>()
-  const held = withLock(`${path}.lock`, {clock, waitMs: deps.spec.timeoutMs}, async () => {
-    taken.resolve(undefined)
-    await released.promise
-  })
+  const held = writable(path, () =>
+    withLock(`${path}.lock`, {clock, waitMs: deps.spec.timeoutMs}, async () => {
+      taken.resolve(undefined)
+      await released.promise
+    }),
+  )
   held.catch(taken.reject)
   await taken.promise
   return {

@@ -8,6 +8,7 @@ import type {ChangeOptions} from './draft.js'
 import {knownRoutes, NoRouteError, readStored, requireRouted} from './find.js'
 import type {RouteChange} from './result.js'
 import type {Session} from './session.js'
+import {requireRecords} from './store.js'
 import {isPlain, routableEntity} from './target.js'
 import {planUnmapped} from './unmap.js'
 
@@ -26,6 +27,7 @@ export async function undoRoute(
   options: UndoOptions,
 ): Promise<RouteChange> {
   const {store, deps, lattice} = session
+  requireRecords(deps.access?.state, 'What a route was before')
   const target = {...options, ref}
   const known = await knownRoutes(deps, store, target)
   const named = requireRouted(target, known, 'undo')

@@ -40,7 +40,9 @@ async function countPushes(work: () => Promise<void>): Promise<number> {
   await using system = await SystemClient.open(routes.server.spec())
   let pushes = 0
   system.connection.subscribe('$SYS.REQ.>', {
-    callback: (_error, {subject}) => void (subject.endsWith('CLAIMS.UPDATE') && pushes++),
+    callback: (_error, {subject}) => {
+      if (subject.endsWith('CLAIMS.UPDATE')) pushes++
+    },
   })
   await system.connection.flush()
   await work()
@@ -122,7 +124,7 @@ routes:
   - {entity: echo, legs: {1.0.0: 70, 2.0.0: 30}}
   - {source: ${area}.get, legs: {1.0.0: {weight: 50, address: ${area}.v1}, 2.0.0: {weight: 50, address: ${area}.v3}}}
 `
-    expect(await refused(lattice, nobody)).toMatchObject({exitCode: 9, message: expect.stringContaining(`${area}.v3`)})
+    expect(await refused(lattice, nobody)).toMatchObject({exitCode: 9, message: expect.stringContaining(`${area}.v3`) as string})
     const overlapping = `
 routes:
   - {source: "${area}.*", legs: {1.0.0: {weight: 50, address: to.${area}.v1.$1}, 2.0.0: {weight: 50, address: to.${area}.v2.$1}}}
@@ -130,7 +132,7 @@ routes:
 `
     expect(await refused(lattice, overlapping)).toMatchObject({
       exitCode: 9,
-      message: expect.stringContaining('overlap'),
+      message: expect.stringContaining('overlap') as string,
     })
     const twice = `
 routes:

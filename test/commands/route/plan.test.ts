@@ -66,7 +66,7 @@ async function apply(
 ): Promise<{exitCode: number; json: Record<string, unknown>; message: string}> {
   const {exitCode, json} = await run(RouteApply, file, '--json', ...argv)
   const document = json() as {error?: {message: string}}
-  return {exitCode, json: document as Record<string, unknown>, message: document.error?.message ?? ''}
+  return {exitCode, json: document, message: document.error?.message ?? ''}
 }
 
 test('a plan needs no operator key, holds nothing foreign, and is applied exactly once', async () => {
