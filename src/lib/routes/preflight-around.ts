@@ -18,7 +18,8 @@ export function judgeSurroundings(session: Session, plan: ChangePlan, around: Su
 }
 
 /** A leaf whose own server has the mapping as well maps before anybody hears the source. */
-function judgeLeaves({view}: Session, {mappings}: ChangePlan, {leaves = []}: Surroundings): Finding[] {
+function judgeLeaves({view}: Session, {mappings}: ChangePlan, {leaves, leafCount}: Surroundings): Finding[] {
+  if (leaves === undefined) return mappings.length === 0 ? [] : [unseenLeaves(leafCount)]
   const servers = new Set(view.servers.map(({server}) => server.name))
   // Names are unique among servers that know each other: one that has our mapping tells of the connection as well.
   const mapping = new Set(leaves.filter(({name}) => servers.has(name)).flatMap((leaf) => bothEnds(leaf, leaves)))
@@ -46,6 +47,12 @@ function judgeLeaves({view}: Session, {mappings}: ChangePlan, {leaves = []}: Sur
           ]
     }),
   )
+}
+
+function unseenLeaves(count: number): Finding {
+  const sentence = `What the account's leaf nodes listen on is not visible, and ${count} ${count === 1 ? 'is' : 'are'} connected.`
+  const fix = 'Allow the system user to publish to $SYS.REQ.SERVER.PING.LEAFZ.'
+  return {...finding('leaf-subscribers', 'warn', {sentence}), fix}
 }
 
 /** A connection that both of its servers tell of. */

@@ -123,6 +123,7 @@ async function readLeaves(system: Monitoring, account: string): Promise<LeafNode
     if (error instanceof LatticeError) return undefined
     throw error
   }
+  if (replies.every(({error}) => error !== undefined)) return undefined
   return replies.flatMap(({server, data}) =>
     (leavesSchema.safeParse(data).data?.leafs ?? []).map(
       ({name, ip, port, is_spoke: outgoing, subscriptions_list: list}) => ({

@@ -3,6 +3,7 @@ import {expect, test} from 'vitest'
 
 import RouteAb from '../../../src/commands/route/ab.js'
 import RouteClear from '../../../src/commands/route/clear.js'
+import {SystemClient} from '../../../src/lib/nats/system.js'
 import {startConfigServers} from '../../support/config-servers.js'
 import {startHub} from '../../support/hub.js'
 import {freePort} from '../../support/nats-server.js'
@@ -10,7 +11,9 @@ import {plainService} from '../../support/plain-service.js'
 import {configEnv, operatorEnv} from '../../support/route-env.js'
 import {measure} from '../../support/routes.js'
 import {run} from '../../support/run.js'
+import {startTopology} from '../../support/topology.js'
 import {until} from '../../support/until.js'
+import {writeUser} from '../../support/users.js'
 
 /** Counts what is handled on a subject, and answers it. */
 function handle(nc: NatsConnection, subject: string): () => number {
@@ -33,6 +36,15 @@ test('subscribers on the source behind a leaf node are refused, and where that i
   const versions = service.addresses.map((address) => handle(above, address))
   const local = handle(below, service.source)
   await Promise.all([above.flush(), below.flush()])
+
+  const server = world.server('hub')
+  const pub = {deny: ['$SYS.REQ.SERVER.PING.LEAFZ']}
+  const hidden = {...env, LATTICE_SYS_CREDS: await writeUser(server.dir, server.systemAccount, {pub})}
+  const unseen = await run(RouteAb, ['50/50', ...service.words, '--dry-run', '--json'], hidden)
+  expect(unseen.json()).toMatchObject({
+    warnings: ["What the account's leaf nodes listen on is not visible, and 1 is connected."],
+    findings: [{rule: 'leaf-subscribers', level: 'warn', fix: expect.stringContaining('PING.LEAFZ') as unknown}],
+  })
 
   const refused = async (): Promise<unknown> => (await run(RouteAb, ['50/50', ...service.words, '--json'], env)).json()
   const {exitCode} = await run(RouteAb, ['50/50', ...service.words, '--dry-run'], env)
@@ -58,6 +70,34 @@ test('subscribers on the source behind a leaf node are refused, and where that i
 
   const cleared = await run(RouteClear, ['--source', service.source, '--json'], env)
   expect(cleared.exitCode).toBe(0)
+})
+
+test('a leaf node whose server takes the change too maps its own requests, so subscribers on the source are no reason to refuse', async () => {
+  const port = await freePort()
+  await using world = await startTopology({hub: {config: `leafnodes {listen: "127.0.0.1:${port}"}`}})
+  const hub = world.server('hub')
+  const remotes = [
+    {creds: hub.credsFile, account: hub.account.publicKey},
+    {creds: hub.sysCredsFile, account: hub.systemAccount.publicKey},
+  ].map(({creds, account}) => `{url: "nats://127.0.0.1:${port}", credentials: "${creds}", account: ${account}}`)
+  await world.add('leaf', {jetstream: false, config: `leafnodes {remotes: [${remotes.join(', ')}]}`})
+  const [above, below] = [await world.connect('hub'), await world.connect('leaf')]
+  const service = plainService()
+  await service.serve(above)
+  const local = handle(below, service.source)
+  await below.flush()
+  await until(async () => (await measure(below, service.addresses[0]!, 1))['1.0.0'] === 1, 10_000)
+  const seen = async (): Promise<number> => {
+    await using system = await SystemClient.open(hub.spec())
+    return (await system.servers()).length
+  }
+  await until(async () => (await seen()) === 2, 10_000)
+
+  const change = await run(RouteAb, ['50/50', ...service.words, '--json'], operatorEnv(hub))
+  expect(change.json()).toMatchObject({changed: true, servers: {total: 2}})
+  const counts = await measure(below, service.source, 20)
+  expect((counts['1.0.0'] ?? 0) + (counts['2.0.0'] ?? 0)).toBe(20)
+  expect(local()).toBe(0)
 })
 
 test('by configuration, a source that is new is told to be unknown to leaf nodes that are connected', async () => {
