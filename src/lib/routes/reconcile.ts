@@ -1,10 +1,11 @@
 import {formatRef, type Entity} from '../entity/entity.js'
 import {LatticeError} from '../errors.js'
 import {routeKey} from '../routing/source.js'
-import {readBefore} from './before.js'
+import {readBefore, type RouteBefore} from './before.js'
 import {changeRoute} from './change.js'
 import type {WantedRoute} from './draft.js'
 import {knownRoutes, type KnownRoutes} from './find.js'
+import {refuseInvented, refuseOther} from './invented.js'
 import {NotReconciledError, restoreRoute, type Reconciled} from './restore.js'
 import type {RouteChange} from './result.js'
 import {openSession, serverNow, type RouteDeps, type Session} from './session.js'
@@ -99,15 +100,18 @@ async function bringBack(
   {known, due, dryRun}: DueRoute,
 ): Promise<{readonly action: Reconciled['action']; readonly change: RouteChange}> {
   const {record} = stored
+  const entity = known.entities.find((one) => routeKey(one) === stored.key) ?? recordedEntity(stored)
+  const {entity: routable} = routableEntity(entity, [], {stored, known})
+  const before = readBefore(session.view, session.lattice, routable)
   if (due === 'expired') {
+    refuseInvented(routable, before, record.restores ?? record.replaced)
     const why = `its time was over at ${record.expiresAt ?? '?'}`
     return {action: 'restored', change: await restoreRoute(session, stored, {known, why, dryRun})}
   }
-  const entity = known.entities.find((one) => routeKey(one) === stored.key) ?? recordedEntity(stored)
-  const before = readBefore(session.view, session.lattice, routableEntity(entity, record.legs, {stored, known}).entity)
   if (before.digest === record.replacedDigest && before.digest !== record.digest) {
-    return {action: 'takenBack', change: await takeBack(session, stored, {known, dryRun, entity, legs: before.legs})}
+    return {action: 'takenBack', change: await takeBack(session, stored, {known, dryRun, entity: routable, before})}
   }
+  refuseOther(session.lattice, routable, {before, legs: record.legs})
   const {expiresAt, strategy} = record
   const wanted = wantedOf(stored, {known, entity, legs: record.legs, why: 'its command died before it was verified'})
   const change = await changeRoute(session, {...wanted, strategy: strategyOf(strategy)}, {dryRun, expiresAt})
@@ -118,20 +122,16 @@ async function bringBack(
 async function takeBack(
   session: Session,
   stored: StoredRoute,
-  {
-    known,
-    dryRun,
-    entity,
-    legs = [],
-  }: Omit<DueRoute, 'due'> & {readonly entity: Entity; readonly legs: WantedRoute['legs'] | undefined},
+  {known, dryRun, entity, before}: Omit<DueRoute, 'due'> & {readonly entity: Entity; readonly before: RouteBefore},
 ): Promise<RouteChange> {
   const why = 'its command died before anything was changed'
   const former = (await session.store.history(stored.key)).findLast(({record}) => record.state === 'live')
   if (former?.record.expiresAt !== undefined) {
     const {restores = former.record.replaced} = former.record
+    refuseInvented(entity, before, restores)
     return restoreRoute(session, {...stored, record: {...stored.record, restores}}, {known, why, dryRun})
   }
-  return changeRoute(session, wantedOf(stored, {known, entity, legs, why}), {dryRun})
+  return changeRoute(session, wantedOf(stored, {known, entity, legs: before.legs ?? [], why}), {dryRun})
 }
 
 function wantedOf(

@@ -180,6 +180,36 @@ test('a change that died after it was live is completed, one that never got ther
   expect((await store.get(working.key))?.record.state).toBe('applying')
 })
 
+test('a record alone makes no mapping: neither as one that is over nor as one that died', async () => {
+  await using opened = await open()
+  const {routes, connection, store} = opened
+  const source = `${opened.lattice}.get`
+  const key = routeKey({kind: 'subject', key: source})
+  connection.subscribe('evil.get', {queue: 'q', callback: (_, message) => void message.respond('evil')})
+  connection.subscribe(source, {queue: 'q', callback: (_, message) => void message.respond('good')})
+  await connection.flush()
+  const digest = mappingDigest([{source, destinations: undefined}])
+  const record: RouteRecord = {
+    ...{lattice: opened.lattice, kind: 'subject', key: source, name: source, source, strategy: 'ab', driver: 'jwt'},
+    ...{state: 'live', legs: [], replaced: all(one), digest, replacedDigest: digest, allowances: [], servers: []},
+    endpoints: [{source, addresses: {'1.0.0': 'evil.get'}}],
+    ...{who: {account: 'A'}, when: past(), expiresAt: past(), restores: all(one)},
+  }
+  const revision = await store.put(key, record, 0)
+  const {ref} = opened.actor()
+
+  const kept = {
+    kind: 'partial',
+    details: {routes: [{action: 'kept', reason: expect.stringContaining('Only its record') as string}]},
+  }
+  await expect(routes.reconcile()).rejects.toMatchObject(kept)
+  expect((await routes.cutOver(one, {entity: ref})).warnings?.[0]).toContain('Only its record tells')
+  const {expiresAt: _, restores: __, ...lasting} = record
+  await store.put(key, {...lasting, state: 'applying', deadline: past(), legs: all(one)}, revision)
+  await expect(routes.reconcile()).rejects.toMatchObject({kind: 'partial', details: {routes: [{action: 'kept'}]}})
+  expect(await measure(connection, source, 20)).toEqual({good: 20})
+})
+
 test('a change that died over a route for some time goes back to what was before that', async () => {
   await using opened = await open()
   const {routes, lattice, actor, store} = opened
