@@ -12,6 +12,8 @@ import {readStoredMessage, type StoredMessage} from './stored-message.js'
 export interface BucketOptions {
   /** 1, 3 or 5; default 1. */
   readonly replicas?: number
+  /** Bucket whose number of copies a new one gets, where none is given: what belongs together is worth as many. */
+  readonly like?: string
   readonly storage?: 'file' | 'memory'
   /** Revisions kept of each key, 1 to 64; default 64. */
   readonly history?: number
@@ -36,8 +38,19 @@ export async function ensureBucket(
   options: BucketOptions = {},
 ): Promise<Bucket> {
   const bucket = Bucket.at(nc, name, spec)
-  if (!(await bucket.exists())) await createBucket(jetStream(nc, spec), name, options)
+  if (!(await bucket.exists())) await createBucket(jetStream(nc, spec), name, await withReplicas(nc, spec, options))
   return bucket
+}
+
+async function withReplicas(nc: NatsConnection, spec: JetStreamSpec, options: BucketOptions): Promise<BucketOptions> {
+  if (options.replicas !== undefined || options.like === undefined) return options
+  return {...options, replicas: await replicasOf(nc, options.like, spec)}
+}
+
+/** How many copies a bucket has; 1 where there is no such bucket. */
+export async function replicasOf(nc: NatsConnection, name: string, spec: JetStreamSpec): Promise<number> {
+  const {fields} = await askApi(jetStream(nc, spec), `STREAM.INFO.KV_${name}`)
+  return (fields['config'] as {num_replicas?: number} | undefined)?.num_replicas ?? 1
 }
 
 /** A key-value bucket. Values are bytes; wire failures are LatticeErrors. */

@@ -155,7 +155,7 @@ export class LatticeCache {
 
   /** The same, made when it is missing. */
   ensure(name: string): Promise<Bucket> {
-    return ensureBucket(this.#nc, name, this.#spec)
+    return ensureBucket(this.#nc, name, this.#spec, {like: `LATTICEDATA_${this.lattice}`})
   }
 
   /** A line to paste that acts on this lattice. */

@@ -68,7 +68,7 @@ export class LatticeRecords implements AsyncDisposable {
   async ensure(): Promise<void> {
     const {data, versions} = bucketNames(this.#options.lattice)
     this.#data = await ensureBucket(this.#nc, data, this.#options.spec)
-    this.#versions = await ensureBucket(this.#nc, versions, this.#options.spec)
+    this.#versions = await ensureBucket(this.#nc, versions, this.#options.spec, {like: data})
   }
 
   /** Sorted by public key, then version; one entry for each pair. */

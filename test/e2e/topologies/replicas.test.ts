@@ -1,5 +1,6 @@
 import {expect, test} from 'vitest'
 
+import {replicasOf} from '../../../src/lib/cache/bucket.js'
 import {readBucketInfo} from '../../../src/lib/cache/bucket-info.js'
 import {initBuckets} from '../../../src/lib/cache/init.js'
 import {Lattice} from '../../../src/lib/lattice.js'
@@ -43,4 +44,14 @@ test('buckets move to the servers with the tags and get as many copies as are as
   await until(twice, 20_000)
   await until(async () => (await servers()).join() === 'east-0,east-1', 20_000)
   expect(await cache.get('key', 'owner')).toMatchObject({value: 'shop'})
+})
+
+test('a bucket that a write makes has as many copies as the records of its lattice', async () => {
+  await using world = await startTopology(await clusterOf('east', 3))
+  await using lattice = await Lattice.open(world.server('east-0').spec('shop'))
+  const cache = await lattice.cache()
+  await initBuckets(cache, {replicas: 3})
+  const target = await cache.ensure('CONFIGDATA_shop')
+  expect(await target.exists()).toBe(true)
+  expect(await replicasOf(lattice.connection, 'CONFIGDATA_shop', lattice.spec)).toBe(3)
 })
