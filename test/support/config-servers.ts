@@ -28,6 +28,8 @@ export interface ConfigServers extends AsyncDisposable {
   connect: (index?: number) => Promise<NatsConnection>
   /** Of a user whose password is its name, at one server, with the system user beside it. */
   spec: (user?: string, index?: number) => ConnectSpec
+  /** Writes a context of that user of SYS, and returns its path. */
+  systemContext: (user: string, fields?: Readonly<Record<string, string>>) => Promise<string>
 }
 
 export interface ConfigServersOptions {
@@ -43,6 +45,8 @@ export interface ConfigServersOptions {
   /** Other accounts. */
   readonly accounts?: string
   readonly jetstream?: boolean
+  /** Other users of SYS. */
+  readonly system?: string
   /** Other lines at the top level. */
   readonly top?: (index: number) => string
   readonly binary?: string
@@ -74,8 +78,15 @@ export async function startConfigServers(options: ConfigServersOptions = {}): Pr
       ...specOf(servers[index]!.url, user),
       sysContext: join(servers[0]!.dir, 'sys.json'),
     }),
+    systemContext: (user, fields) => writeContext(servers[0]!, user, fields),
     [Symbol.asyncDispose]: () => ends.disposeAsync(),
   }
+}
+
+async function writeContext({url, dir}: ConfigServer, user: string, fields: object = {}): Promise<string> {
+  const path = join(dir, `${user}.json`)
+  await writeFile(path, JSON.stringify({url, user, password: user, ...fields}))
+  return path
 }
 
 async function startOne(options: ConfigServersOptions, ports: readonly number[], index: number): Promise<ConfigServer> {
@@ -85,6 +96,7 @@ async function startOne(options: ConfigServersOptions, ports: readonly number[],
     account = '',
     accounts = '',
     jetstream = false,
+    system = '',
     joined = true,
     top = () => '',
     binary,
@@ -105,7 +117,7 @@ accounts {
     ${account}
   }
   ${accounts}
-  SYS { users: [{user: sys, password: sys}] }
+  SYS { users: [{user: sys, password: sys}, ${system}] }
 }
 system_account: SYS
 ${cluster}
@@ -118,9 +130,8 @@ ${top(index)}
 
 /** Servers of a cluster hear of each other a moment after they are ready. */
 async function openSystem(servers: readonly ConfigServer[]): Promise<SystemClient> {
-  const {url, dir} = servers[0]!
-  const context = join(dir, 'sys.json')
-  await writeFile(context, JSON.stringify({url, user: 'sys', password: 'sys'}))
+  const {url} = servers[0]!
+  const context = await writeContext(servers[0]!, 'sys')
   const deadline = Date.now() + 10_000
   for (;;) {
     const system = await SystemClient.open({...specOf(url, 'sys'), sysContext: context})
