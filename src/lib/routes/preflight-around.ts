@@ -108,10 +108,10 @@ function judgeImporters({driver}: Session, plan: ChangePlan, importers: readonly
   ]
 }
 
-function callsLost({name, services}: Importer, {mappings}: ChangePlan): Finding {
+function callsLost({name, services, inFlight}: Importer, {mappings}: ChangePlan): Finding {
   const [{subject}] = services as [(typeof services)[0]]
   const addresses = mappings.flatMap(({destinations}) => destinations.map((one) => `'${patternOf(one.subject)}'`))
-  const sentence = `Account '${name}' calls '${subject}' through an import, and each push of this account drops the calls that it has in flight.`
+  const sentence = `Account '${name}' calls '${subject}' through an import, and each push of this account drops the calls that it has in flight, ${inFlight} at this moment.`
   const found = finding('exporter', mappings.length === 0 ? 'warn' : 'refuse', {sentence})
   if (addresses.length === 0) return found
   const lines = [...new Set(addresses)].join(' and ')
@@ -122,8 +122,9 @@ function callsLost({name, services}: Importer, {mappings}: ChangePlan): Finding 
 }
 
 function othersLost(importers: readonly Importer[]): Finding {
+  const waiting = importers.reduce((sum, {inFlight}) => sum + inFlight, 0)
   const [names, verb] = [importers.map(({name}) => `'${name}'`).join(', '), importers.length === 1 ? 's' : '']
-  const sentence = `${importers.length === 1 ? 'Account' : 'Accounts'} ${names} import${verb} services from here: calls that are in flight at the change are lost.`
+  const sentence = `${importers.length === 1 ? 'Account' : 'Accounts'} ${names} import${verb} services from here: calls that are in flight at the change are lost, ${waiting} at this moment.`
   return finding('exporter', 'warn', {sentence})
 }
 

@@ -35,6 +35,8 @@ export interface Importer {
   readonly services: readonly {readonly subject: string; readonly local: string}[]
   /** Sources that it maps. */
   readonly mapped: readonly string[]
+  /** Its calls that wait for an answer at this moment. */
+  readonly inFlight: number
 }
 
 /** What lies around an account, as far as a change of its mappings touches it. */
@@ -62,6 +64,7 @@ const accountSchema = z.object({
     leafnode_connections: z.number().default(0),
     mappings: z.record(z.string(), z.unknown()).nullish(),
     imports: z.array(shareSchema).nullish(),
+    responses: z.record(z.string(), z.object({account: z.string()})).nullish(),
     exports: z.array(z.object({subject: z.string(), type: z.string().default('stream')})).nullish(),
   }),
 })
@@ -100,7 +103,7 @@ export async function readSurroundings(
   const exporting = details.some(({exports}) => exports?.some(({type}) => type === 'service'))
   const [leaves, importers, imports] = await Promise.all([
     leafCount === 0 ? [] : readLeaves(system, account),
-    exporting ? readImporters(system, account) : [],
+    exporting ? readImporters(system, account, details) : [],
     readImports(system, details, subjects),
   ])
   return {leafCount, leaves, imports, importers}
@@ -136,7 +139,9 @@ async function readLeaves(system: Monitoring, account: string): Promise<LeafNode
   )
 }
 
-async function readImporters(system: Monitoring, account: string): Promise<Importer[]> {
+/** Servers keep a way back for each call of another account that is not answered yet. */
+async function readImporters(system: Monitoring, account: string, own: readonly Account[]): Promise<Importer[]> {
+  const waiting = own.flatMap(({responses}) => Object.values(responses ?? {}))
   const lists = (await system.ask('ACCOUNTZ')).map(({data}) => listSchema.safeParse(data).data)
   const hidden = new Set([account, ...lists.map((list) => list?.system_account)])
   const others = [...new Set(lists.flatMap((list) => list?.accounts ?? []))].filter((name) => !hidden.has(name)).sort()
@@ -144,18 +149,25 @@ async function readImporters(system: Monitoring, account: string): Promise<Impor
   for (let index = 0; index < others.length; index += atOnce) {
     const asked = others.slice(index, index + atOnce)
     const read = await Promise.all(
-      asked.map(async (name) => importerOf(name, await readDetails(system, name), account)),
+      asked.map(async (name) => {
+        const inFlight = waiting.filter((one) => one.account === name).length
+        return importerOf(name, await readDetails(system, name), {account, inFlight})
+      }),
     )
     found.push(...read.flat())
   }
   return found
 }
 
-function importerOf(name: string, details: readonly Account[], account: string): Importer[] {
+function importerOf(
+  name: string,
+  details: readonly Account[],
+  {account, inFlight}: {readonly account: string; readonly inFlight: number},
+): Importer[] {
   const services = servicesOf(details).filter((service) => service.account === account)
   if (services.length === 0) return []
   const unique = new Map(services.map(({subject, local}) => [`${subject} ${local}`, {subject, local}]))
-  return [{name: details[0]?.name_tag || name, services: [...unique.values()], mapped: sourcesOf(details)}]
+  return [{name: details[0]?.name_tag || name, services: [...unique.values()], mapped: sourcesOf(details), inFlight}]
 }
 
 async function readImports(

@@ -11,6 +11,7 @@ import {startOperatorServer, type OperatorServer} from '../../support/nats-serve
 import {plainService, type PlainService} from '../../support/plain-service.js'
 import {operatorEnv} from '../../support/route-env.js'
 import {run, type RunResult} from '../../support/run.js'
+import {until} from '../../support/until.js'
 import {changeAccount, writeUser} from '../../support/users.js'
 
 interface Found {
@@ -209,7 +210,7 @@ describe('an account that others import from', () => {
       {
         rule: 'exporter',
         level: 'refuse',
-        sentence: `Account '${far.name}' calls '${service.source}' through an import, and each push of this account drops the calls that it has in flight.`,
+        sentence: `Account '${far.name}' calls '${service.source}' through an import, and each push of this account drops the calls that it has in flight, 0 at this moment.`,
         fix: `Export '${one}' and '${two}' here, import them into '${far.name}', and route '${service.source}' with a user of '${far.name}'.`,
       },
     ])
@@ -221,6 +222,31 @@ describe('an account that others import from', () => {
     expect(cleared.json()).toMatchObject({changed: true, legs: [], warnings: [expect.stringContaining("'FAR-")]})
   })
 
+  test('loses as many calls of others as it says, and none of its own', async () => {
+    const service = await exported()
+    const held: (() => void)[] = []
+    const slow = (_error: Error | null, message: {respond: () => boolean}): void =>
+      void held.push(() => void message.respond())
+    const other = service.source.replace('.get', '.slow')
+    connection.subscribe(other, {callback: slow})
+    await connection.flush()
+    await using far = await importingAccount(server, {subject: other, local: `far.${other}`})
+    const ask = (nc: NatsConnection, subject: string): Promise<string>[] =>
+      Array.from({length: 5}, () =>
+        nc.request(subject, '', {timeout: 1500}).then(
+          () => 'answered',
+          () => 'lost',
+        ),
+      )
+    const [theirs, ours] = [ask(far.connection, `far.${other}`), ask(connection, other)]
+    await until(() => Promise.resolve(held.length === 10), 5000)
+    const change = await split(service)
+    expect(change.json()).toMatchObject({changed: true, warnings: [expect.stringContaining('lost, 5 at this moment.')]})
+    for (const answer of held) answer()
+    expect(await Promise.all(ours)).toEqual(Array(5).fill('answered'))
+    expect(await Promise.all(theirs)).toEqual(Array(5).fill('lost'))
+  })
+
   test('tells who imports something else, and may not split what they split themselves', async () => {
     const service = await exported()
     const local = `far.${service.source}`
@@ -230,7 +256,7 @@ describe('an account that others import from', () => {
       {
         rule: 'exporter',
         level: 'warn',
-        sentence: `Account '${far.name}' imports services from here: calls that are in flight at the change are lost.`,
+        sentence: `Account '${far.name}' imports services from here: calls that are in flight at the change are lost, 0 at this moment.`,
       },
     ])
     const mappings = {[local]: [{subject: `${local}.again`, weight: 50}]}
