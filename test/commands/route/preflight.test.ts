@@ -10,7 +10,9 @@ import {importingAccount} from '../../support/importing-account.js'
 import {startOperatorServer, type OperatorServer} from '../../support/nats-server.js'
 import {plainService, type PlainService} from '../../support/plain-service.js'
 import {operatorEnv} from '../../support/route-env.js'
+import {measure} from '../../support/routes.js'
 import {run, type RunResult} from '../../support/run.js'
+import {exportingAccount, importServices} from '../../support/second-account.js'
 import {until} from '../../support/until.js'
 import {changeAccount, writeUser} from '../../support/users.js'
 
@@ -269,4 +271,24 @@ describe('an account that others import from', () => {
       },
     ])
   })
+})
+
+test('in the account that imports the versions, the split belongs there, and whoever exports has to answer', async () => {
+  await using own = await startOperatorServer()
+  const service = plainService()
+  const account = await exportingAccount(own, service.addresses)
+  await importServices(own, account, service.addresses)
+  const file = await writeUser(own.dir, account)
+  await using far = await openConnection({...own.spec(), credentials: {kind: 'creds', file}})
+  const words = ['50/50', ...service.words, '--json']
+  const refused = await run(RouteAb, words, operatorEnv(own))
+  expect(findingsOf(refused)).toMatchObject([{rule: 'no-subscriber'}, {rule: 'no-subscriber'}])
+
+  await service.serve(far)
+  const change = await run(RouteAb, words, operatorEnv(own))
+  expect(change.json()).toMatchObject({changed: true})
+  expect(change.json()).not.toHaveProperty('warnings')
+  await using nc = await openConnection(own.spec())
+  const counts = await measure(nc, service.source, 20)
+  expect((counts['1.0.0'] ?? 0) + (counts['2.0.0'] ?? 0)).toBe(20)
 })
