@@ -7,13 +7,13 @@ import {expect, test} from 'vitest'
 
 import {systemClock} from '../../../src/lib/clock.js'
 import {openConfigDriver, type ConfigDriverOptions} from '../../../src/lib/apply/config-driver.js'
-import {readServerVersion} from '../../../src/lib/server/find.js'
 import {readMappingFile} from '../../../src/lib/apply/config-file.js'
 import {putBack} from '../../../src/lib/apply/config-put-back.js'
 import {ReloadRefusedError} from '../../../src/lib/apply/config-reload.js'
 import {stageFiles} from '../../../src/lib/apply/config-stage.js'
 import type {TableChange} from '../../../src/lib/apply/driver.js'
 import {startConfigServers, type ConfigServers} from '../../support/config-servers.js'
+import {findOldServer} from '../../support/distribution-server.js'
 import {freePort, startNatsServer} from '../../support/nats-server.js'
 import {tempFolder} from '../../support/temp.js'
 import {until} from '../../support/until.js'
@@ -346,11 +346,3 @@ test.skipIf(oldServer === undefined)(
     expect(await driver.takeBack({change: canary, previous: none}, 5000)).toBe('written')
   },
 )
-
-async function findOldServer(): Promise<string | undefined> {
-  for (const path of [process.env['LATTICE_OLD_NATS_SERVER'], '/usr/sbin/nats-server', '/usr/bin/nats-server']) {
-    const version = path === undefined ? undefined : await readServerVersion(path)
-    if (version?.startsWith('2.9.')) return path
-  }
-  return undefined
-}
