@@ -46,9 +46,9 @@ export async function readAccount(source: AccountSource, options: ReadOptions = 
 
 /** A token as drivers show what they change. */
 export function viewOf(token: AccountToken, servers: readonly ServerView[]): AccountView {
-  const {account, mappings, exportsServices, text} = token
+  const {account, mappings, text} = token
   const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`
-  return {account, token, mappings, servers, digest, exportsServices}
+  return {account, token, mappings, servers, digest}
 }
 
 /** The tables that are live, a server each; sorted by name. The account is its public key, or its name in a configuration. */

@@ -174,7 +174,7 @@ export async function readConfiguration(
   const other = others.find(({mappings}) => !sameMappings(mappings, first!.mappings))
   if (other !== undefined && !newest) throw new FilesDifferError(first!.path, other.path)
   const mappings = first?.mappings ?? liveMappings(servers)
-  const view = {mappings: asTokenMappings(mappings), servers, digest: digestOf(files, mappings), exportsServices: false}
+  const view = {mappings: asTokenMappings(mappings), servers, digest: digestOf(files, mappings)}
   return {files, view}
 }
 

@@ -33,8 +33,6 @@ export interface TableView {
   readonly digest: string
   /** False where some server stores another state than the newest: it would come back with that. */
   readonly agreed?: boolean
-  /** Callers in other accounts lose what is in flight at each push of a token that exports. */
-  readonly exportsServices: boolean
 }
 
 /** How one server stands to a change. */

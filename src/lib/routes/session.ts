@@ -158,7 +158,7 @@ async function readLive(monitoring: Monitoring, account: string): Promise<TableV
   const [most = new Map<string, readonly Destination[]>()] = [...counted.values()]
     .sort((a, b) => b.length - a.length)
     .flatMap((same) => same.slice(0, 1))
-  return {mappings: Object.fromEntries(most), servers, digest: '', exportsServices: false}
+  return {mappings: Object.fromEntries(most), servers, digest: ''}
 }
 
 function driverOf(account: string, {driver}: RouteAccess = {}): 'jwt' | 'config' {

@@ -20,8 +20,6 @@ export interface AccountToken {
   /** True when the issuer's signature is right; whether servers trust that issuer is another question. */
   readonly signed: boolean
   readonly mappings: TokenMappings
-  /** Callers in other accounts lose what is in flight at each push of an account that exports. */
-  readonly exportsServices: boolean
 }
 
 /** Reads an account token; throws a ServerError when it is none. */
@@ -39,7 +37,6 @@ export function readAccountToken(text: string): AccountToken {
     ...(typeof exp === 'number' && exp > 0 ? {expires: exp} : {}),
     signed,
     mappings: readMappings(nats['mappings']),
-    exportsServices: Array.isArray(nats['exports']) && nats['exports'].some(isService),
   }
 }
 
@@ -124,10 +121,6 @@ function readDestinations(source: string, list: unknown): TokenMappings[string] 
 
 function malformed(path: string): ServerError {
   return new ServerError(`The stored account token fits no known form: nats.${path}.`)
-}
-
-function isService(item: unknown): boolean {
-  return isObject(item) && item['type'] === 'service'
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -26,7 +26,7 @@ function user(seconds: number): {jwt: string; seed: string} {
 
 function session(spec: Partial<ConnectSpec>, expires?: number): Pick<Session, 'deps' | 'view'> {
   const base = {servers: [], lattice: 'default', protected: false, timeoutMs: 1000, connectTimeoutMs: 1000}
-  const view = {mappings: {}, servers: [], digest: '', exportsServices: false, ...(expires && {token: {expires}})}
+  const view = {mappings: {}, servers: [], digest: '', ...(expires && {token: {expires}})}
   return {deps: {spec: {...base, ...spec}}, view} as unknown as Pick<Session, 'deps' | 'view'>
 }
 
