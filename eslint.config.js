@@ -45,7 +45,7 @@ const layers = {
   host: ['files', 'wasm', 'entity', 'records', 'routing', 'control', 'cache', 'rpc', 'nats', 'keys'],
   wasm: ['files', 'entity', 'keys'],
   server: ['files', 'nats', 'keys', 'control', 'entity'],
-  completion: ['files', 'entity', 'control', 'cache', 'nats', 'server'],
+  completion: ['files', 'entity', 'control', 'services', 'cache', 'nats', 'server'],
   cli: ['files', 'entity', 'entities', 'records', 'routing', 'nats', 'output'],
 }
 const pureFolders = ['entity', 'records', 'routing', 'output']

@@ -10,6 +10,7 @@ import {cacheDir} from '../files/paths.js'
 import {writeFileAtomic} from '../files/write-file.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import type {NatsConnection} from '@nats-io/transport-node'
+import {discoverServices} from '../services/discover.js'
 import {withFileErrors} from '../server/file-error.js'
 import {withLock} from '../server/lock.js'
 import {formatNames, linesOf, type NameLine} from './names.js'
@@ -84,11 +85,20 @@ async function askNames({spec: resolve, open}: NamesFrom): Promise<NameLine[]> {
     throw new ConnectionError("Names are not looked up with credentials of 'op', which would ask for a finger print.")
   }
   await using source = await open(spec)
-  const [discovery, lattices] = await Promise.all([
+  const {lattice, timeoutMs} = source.spec
+  const [{entities, ...rest}, services, lattices] = await Promise.all([
     source.control().then((control) => discover(control)),
+    discoverServices(source.connection, {lattice, timeoutMs}).catch(noneIfFailed),
     latticesOf(source),
   ])
+  const discovery = {...rest, entities: [...entities, ...services]}
   return linesOf({discovery, lattices: [...new Set([...lattices, source.spec.lattice])].sort()})
+}
+
+/** Who may not ask for services completes none. */
+function noneIfFailed(error: unknown): [] {
+  if (error instanceof LatticeError) return []
+  throw error
 }
 
 /** Lattices whose buckets are on this account; none where JetStream is not, or not for this user. */
