@@ -37,6 +37,7 @@ export default class RouteVerify extends RouteCommand<Verified> {
     const {args, flags} = await this.parse(RouteVerify)
     await using lattice = await this.openToChange({...flags, 'dry-run': !flags.repair})
     const routes = await lattice.routes()
+    const {isUnverified} = await import('../../lib/routes/verify.js')
     const options = {...writtenSubjects(flags), waitMs: flags.wait}
 
     const found = await routes.verify(args.entity, options)
@@ -47,7 +48,7 @@ export default class RouteVerify extends RouteCommand<Verified> {
     for (const change of repaired ?? []) this.report(change)
     if (verification.drift !== undefined) this.warn(verification.drift)
     this.log(routeVerificationView(verification, {terminal: this.terminal}))
-    if (!verification.live) endWith('partial')
+    if (!verification.live && !(flags['accept-unverified'] && isUnverified(verification))) endWith('partial')
     return {...verification, ...(repaired === undefined ? {} : {repaired})}
   }
 }

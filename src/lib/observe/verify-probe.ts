@@ -9,7 +9,7 @@ import type {ConnectSpec} from '../nats/spec.js'
 import {predictTable} from '../routing/effective.js'
 import {falseAlarm, judgeProbes, missedDifference, noticedPoints, planProbes} from './probe-plan.js'
 import {probeSubject} from './subjects.js'
-import {traceSubject, TraceForbiddenError} from './trace.js'
+import {traceSubject, TraceForbiddenError, TraceTooOldError} from './trace.js'
 import type {TracedSubject} from './traced.js'
 
 /** How one server sends on what is published to it. */
@@ -84,12 +84,17 @@ async function probeServer(
     const found = await lookUntil(connection, {change, timeoutMs: spec.timeoutMs}, options)
     return {server: {name, id, address}, ...(found ?? {outcome: 'applied'})}
   } catch (error) {
-    if (!(error instanceof LatticeError) || error instanceof TraceForbiddenError) throw error
+    if (!(error instanceof LatticeError) || isBeyond(error)) throw error
     const {server_id: id, server_name: name = address} = connection?.info ?? {}
     return {server: {name, address, ...(id && {id})}, outcome: 'unreachable', reason: error.message}
   } finally {
     await connection?.close()
   }
+}
+
+/** What no server will ever tell is not what a server that cannot be reached may have. */
+function isBeyond(error: LatticeError): boolean {
+  return error instanceof TraceForbiddenError || error instanceof TraceTooOldError
 }
 
 /** Why the server's table is not right, or not known; undefined as soon as it is right. */

@@ -132,7 +132,7 @@ export function changesOfPlan({routes}: RoutePlan): AskedChange[] {
       before: planned.before,
       after: planned.after,
       entity: planned.entity,
-      previous: planned.previous && planned.previous.map(exactLeg),
+      previous: planned.previous?.map(exactLeg) ?? null,
     },
     ...(why === undefined ? {} : {why}),
   }))

@@ -55,6 +55,8 @@ export interface Session {
 export interface Reader {
   readonly store: RouteStore
   readonly view: TableView | undefined
+  /** Who showed what is live. */
+  readonly by?: 'system' | 'monitor'
 }
 
 export interface SessionOptions {
@@ -145,9 +147,9 @@ export async function openReader(deps: RouteDeps): Promise<Reader> {
   if (system !== undefined && driverOf(account, access) === 'jwt') {
     // Servers that disagree are what one may want to look at.
     const source = await openSource({system, account, clock})
-    return {store, view: await readAccount(source, {newest: true})}
+    return {store, view: await readAccount(source, {newest: true}), by: 'system'}
   }
-  return {store, view: await readLive(monitoring, account)}
+  return {store, view: await readLive(monitoring, account), by: system === undefined ? 'monitor' : 'system'}
 }
 
 /** The table that most servers have, where neither token nor file is at hand to say what it should be. */

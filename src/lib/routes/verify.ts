@@ -1,10 +1,9 @@
 import {setTimeout} from 'node:timers/promises'
 
-import {readServers, type AccountView} from '../apply/account-state.js'
+import type {AccountView} from '../apply/account-state.js'
 import {holds, isLive, type ServerOutcome, type ServerView, type TableChange} from '../apply/driver.js'
 import {formatRef, type EntityKind, type EntityRef} from '../entity/entity.js'
 import {ConflictError} from '../errors.js'
-import type {Monitoring} from '../nats/system.js'
 import {endpointsOf} from '../routing/endpoint.js'
 import {planRoute} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
@@ -12,17 +11,14 @@ import {judgeRecord, mainSource, readBefore, type RecordState} from './before.js
 import {liveRecord} from './draft.js'
 import {knownRoutes, requireRouted, routeOf, type KnownRoutes} from './find.js'
 import {ownSources} from './own-sources.js'
-import {probeServers} from './probe.js'
+import {probeChange} from './probe.js'
 import {openReader, type Reader, type RouteDeps} from './session.js'
 import {recordedEntity, type WrittenSubjects} from './target.js'
 import type {StoredRoute} from './store.js'
-import {identify} from './who.js'
 
 export interface VerifyOptions extends WrittenSubjects {
   /** How long what differs may still become right, in milliseconds; default 0. */
   readonly waitMs?: number | undefined
-  /** Monitoring ports to ask where no system credentials are at hand. */
-  readonly monitoring?: Monitoring | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -39,6 +35,11 @@ export interface VerifiedRoute {
   readonly servers: readonly ServerOutcome[]
   /** True when every server has what is recorded. */
   readonly live: boolean
+}
+
+/** True when nothing is known to be otherwise than recorded: what is not live is what nothing can show. */
+export function isUnverified({routes}: RouteVerification): boolean {
+  return routes.every(({live, servers}) => live || servers.every((one) => isLive(one) || one.outcome === 'unverified'))
 }
 
 /** Whether what is recorded is live on every server. */
@@ -66,7 +67,7 @@ export async function verifyRoutes(
     const named = ref !== undefined || (options.sources?.length ?? 0) > 0
     const chosen = named ? [routeOf(requireRouted(target, known, 'verify'), known)] : known.routes
     const routes = chosen.filter((route) => route !== undefined)
-    const verification = await verifyOnce(deps, {reader, known, routes}, options)
+    const verification = await verifyOnce(deps, {reader, known, routes})
     if (verification.live || performance.now() >= deadline) return verification
     await setTimeout(Math.min(200, Math.max(1, deadline - performance.now())), undefined, {signal: options.signal})
   }
@@ -78,26 +79,21 @@ interface Look {
   readonly routes: readonly StoredRoute[]
 }
 
-async function verifyOnce(deps: RouteDeps, look: Look, {monitoring}: VerifyOptions): Promise<RouteVerification> {
+async function verifyOnce(deps: RouteDeps, look: Look): Promise<RouteVerification> {
   const {lattice} = look.known
-  const by = look.reader.view !== undefined ? 'system' : monitoring !== undefined ? 'monitor' : 'probe'
-  const servers = look.reader.view?.servers ?? (monitoring && (await askMonitors(deps, monitoring)))
+  const {view, by = 'probe'} = look.reader
   const routes = await Promise.all(
     look.routes.map(async (stored): Promise<VerifiedRoute> => {
       const entity = look.known.entities.find(({key, link}) => key === stored.record.key && link === stored.record.link)
       const routed = entity ?? recordedEntity(stored)
       const wanted = wantedOf(lattice, stored)
-      const outcomes =
-        servers === undefined
-          ? await probeServers(deps, wanted, 0)
-          : [
-              ...servers.map((server) => judgeServer(server, wanted, look.reader.view?.agreed !== false)),
-              ...absent(stored, servers),
-            ]
+      const present =
+        view === undefined
+          ? await probeReachable(deps, wanted)
+          : view.servers.map((server) => judgeServer(server, wanted, view.agreed !== false))
+      const outcomes = [...present, ...absent(stored, present)]
       const state =
-        look.reader.view === undefined
-          ? 'unknown'
-          : judgeRecord(stored.record, readBefore(look.reader.view, lattice, recordedEntity(stored)))
+        view === undefined ? 'unknown' : judgeRecord(stored.record, readBefore(view, lattice, recordedEntity(stored)))
       const settled = outcomes.every(isLive) && state === 'interrupted' && (await settle(look, stored))
       const {record} = stored
       return {
@@ -125,9 +121,9 @@ async function readDrift({spec}: RouteDeps, {view, store}: Reader): Promise<stri
   return describeDrift(spec, token, () => ownSources(store))
 }
 
-async function askMonitors({connection, spec}: RouteDeps, monitoring: Monitoring): Promise<readonly ServerView[]> {
-  const {account} = await identify(connection, spec)
-  return readServers({system: monitoring, account})
+async function probeReachable(deps: RouteDeps, wanted: TableChange): Promise<ServerOutcome[]> {
+  const {OwnMonitoring} = await import('./own-monitoring.js')
+  return probeChange({deps, system: new OwnMonitoring(deps.connection, deps.spec.timeoutMs)}, wanted, 0)
 }
 
 /** Subjects are those that the record was made with: what runs now may be something else. */
@@ -153,7 +149,7 @@ function judgeServer({server, live}: ServerView, wanted: TableChange, agreed: bo
 }
 
 /** Servers of the last change that did not answer; unnamed ones get a new name at each start. */
-function absent({record}: StoredRoute, servers: readonly ServerView[]): ServerOutcome[] {
+function absent({record}: StoredRoute, servers: readonly ServerOutcome[]): ServerOutcome[] {
   const present = new Set(servers.map(({server}) => server.name))
   return record.servers
     .filter((name) => !present.has(name) && !/^N[A-Z2-7]{55}$/.test(name))
