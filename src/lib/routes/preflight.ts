@@ -74,13 +74,11 @@ export class RefusedRouteError extends UnsafeError {
   constructor(examined: readonly Examined[]) {
     const refused = examined.filter(({findings}) => findings.some(isRefusal))
     const refusals = refused.flatMap(({findings}) => findings.filter(isRefusal))
-    const named = refused.filter(({entity}) => runningVersions(entity).length > 0)
     const words = new Set(refusals.flatMap(({rule}) => allowable.filter((word) => word === rule)))
     super(refusals.map(({sentence}) => sentence).join(' '), {
       suggestions: [
-        ...(named.length > 0
-          ? named.map(({entity}) => `lattice entity inspect ${entityName(entity)}`)
-          : ['lattice entity ls']),
+        ...whereToLook(refused.map(({entity}) => entity)),
+        ...new Set(refusals.flatMap(({fix}) => fix ?? [])),
         ...[...words].map((word) => `--allow ${word}   (switches off this rule alone)`),
       ],
       details: {
@@ -91,4 +89,12 @@ export class RefusedRouteError extends UnsafeError {
       },
     })
   }
+}
+
+/** Hosts know nothing of a plain subject. */
+function whereToLook(refused: readonly Entity[]): string[] {
+  const entities = refused.filter(({kind}) => kind !== 'subject')
+  const running = entities.filter((entity) => runningVersions(entity).length > 0)
+  if (running.length > 0) return running.map((entity) => `lattice entity inspect ${entityName(entity)}`)
+  return entities.length > 0 ? ['lattice entity ls'] : []
 }

@@ -73,7 +73,8 @@ describe('legs', () => {
     expect(plan.json()).toMatchObject({
       error: {
         suggestions: [
-          expect.any(String),
+          'Start the version first.',
+          'Let each version listen on the subject of its own leg alone.',
           '--allow no-subscriber   (switches off this rule alone)',
           '--allow shared-leg   (switches off this rule alone)',
         ],
