@@ -110,7 +110,12 @@ export function requireRoutable(
     })
   }
   const listed = listEndpoints(endpoints, versions)
-  if (listed.length === 0) throw new NoSourceError(entity.name, endpoints)
+  if (listed.length === 0) {
+    const answering = new Set(endpoints.flatMap((endpoint) => endpoint.versions.map(({version}) => version)))
+    const silent = versions.filter((version) => !answering.has(version))
+    if (silent.length > 0) throw new SilentVersionsError(entity.name, silent)
+    throw new NoSourceError(entity.name, endpoints)
+  }
   const routed = collapseEndpoints(listed, {...options, others: othersOf(entity.name, listed, options.all)})
   return {
     entity: {...entity, endpoints: routed},
@@ -138,6 +143,16 @@ export class SharedSubjectError extends UnsafeError {
         details: {service, endpoint, subject, versions, ...(queue === undefined ? {} : {queue})},
       },
     )
+  }
+}
+
+/** No instance of these versions answers. */
+export class SilentVersionsError extends UnsafeError {
+  constructor(service: string, versions: readonly string[]) {
+    super(`Nobody runs ${versions.map((version) => `'${service}@${version}'`).join(' or ')}.`, {
+      suggestions: [`lattice entity inspect ${service}`],
+      details: {service, versions},
+    })
   }
 }
 

@@ -118,6 +118,15 @@ describe('a split is refused', () => {
     )
   })
 
+  test('where nobody runs a version, by its name', () => {
+    const [one, two] = [1, 2].map((major) => instance(`${major}.0.0`, [at(`orders.v${major}.get`, 'orders.get')]))
+    expect(refused(['1.0.0', '3.0.0'], one!, two!)).toMatchObject({
+      kind: 'unsafe',
+      message: "Nobody runs 'orders@3.0.0'.",
+      suggestions: ['lattice entity inspect orders'],
+    })
+  })
+
   test('where no source is known', () => {
     expect(refused(['2.0.0'], instance('1.0.0', [at('orders.v1.get')]), instance('2.0.0', [at('x')]))).toMatchObject({
       kind: 'usage',
