@@ -13,9 +13,12 @@ import RouteShow from '../../src/commands/route/show.js'
 import RouteTrace from '../../src/commands/route/trace.js'
 import RouteUndo from '../../src/commands/route/undo.js'
 import RouteVerify from '../../src/commands/route/verify.js'
+import type {SigningKey} from '../../src/lib/keys/nkey.js'
 import {openConnection} from '../../src/lib/nats/connect.js'
 import {startConfigServers} from '../support/config-servers.js'
 import {startOperatorServer, type OperatorServer} from '../support/nats-server.js'
+import {plainService} from '../support/plain-service.js'
+import {startResolvers} from '../support/resolver-servers.js'
 import {configEnv, operatorEnv} from '../support/route-env.js'
 import {run, type RunResult} from '../support/run.js'
 import {behind, runService} from '../support/services.js'
@@ -56,9 +59,9 @@ async function as(user: string, system: string, env: Readonly<Record<string, str
   return (command, ...argv) => run(command, [...argv, '--json'], all)
 }
 
-function userOf(grant: string, account: OperatorServer['account']): Promise<string> {
+function userOf(grant: string, account: SigningKey, dir = server.dir): Promise<string> {
   const {publish, subscribe} = grants[grant]!
-  return writeUser(server.dir, account, {pub: {allow: publish}, sub: {allow: subscribe}})
+  return writeUser(dir, account, {pub: {allow: publish}, sub: {allow: subscribe}})
 }
 
 /** Of a command that has to succeed. */
@@ -89,7 +92,7 @@ describe('the permissions of docs/routing.md are enough for what they are for, a
     }
     const unable = await as('user that looks', 'system user that pushes', key)
     expect((await unable(RouteAb, 'orders@1.0.0=50', 'orders@2.0.0=50')).exitCode).toBe(11)
-    const unableToPush = await as('user that changes routes', 'system user that looks', key)
+    const unableToPush = await as('user that changes routes', 'system user that looks', {...key, LATTICE_TIMEOUT: '2s'})
     expect((await unableToPush(RouteAb, 'orders@1.0.0=50', 'orders@2.0.0=50')).exitCode).not.toBe(0)
     for (const [command, ...argv] of [[RouteUndo, 'orders'], [RouteReconcile], [RouteClear, 'orders']] as [
       Parameters<typeof run>[0],
@@ -97,6 +100,30 @@ describe('the permissions of docs/routing.md are enough for what they are for, a
     ][]) {
       const changed = await changes(command, ...argv)
       documentOf(changed)
+    }
+  })
+
+  test('to change by tokens that servers keep in memory', async () => {
+    await using servers = await startResolvers(['memory'], {jetstream: true})
+    const {account, systemAccount} = servers.operator.keys
+    const user = (grant: string, key: SigningKey): Promise<string> => userOf(grant, key, servers.folder)
+    const {servers: urls, operatorKeyFile} = servers.spec()
+    const nc = await openConnection(servers.spec())
+    try {
+      const service = plainService()
+      await service.serve(nc)
+      const changed = await run(RouteAb, ['70/30', ...service.words, '--json'], {
+        XDG_CONFIG_HOME: servers.folder,
+        LATTICE_URL: urls[0],
+        LATTICE_OPERATOR_SEED_FILE: operatorKeyFile,
+        LATTICE_CREDS: await user('user that changes routes', account),
+        LATTICE_SYS_CREDS: await user('system user that pushes to memory', systemAccount),
+        LATTICE_INBOX_PREFIX: '_INBOX_ci',
+        CI: undefined,
+      })
+      expect(documentOf(changed)).toMatchObject({state: 'live', durability: {kind: 'memory'}})
+    } finally {
+      await nc.close()
     }
   })
 
