@@ -7,8 +7,15 @@ import type {Session} from './session.js'
 import {lowestVersion} from './server-versions.js'
 import type {Importer, LeafNode, Surroundings} from './surroundings.js'
 
+type Changed = Pick<ChangePlan, 'before' | 'mappings'>
+
+/** What of a session it depends on. */
+interface Asked extends Pick<Session, 'view' | 'account'> {
+  readonly driver: Pick<Session['driver'], 'name'>
+}
+
 /** What other accounts and leaf nodes make of a change. */
-export function judgeSurroundings(session: Session, plan: ChangePlan, around: Surroundings): Finding[] {
+export function judgeSurroundings(session: Asked, plan: Changed, around: Surroundings): Finding[] {
   return [
     ...judgeLeaves(session, plan, around),
     ...judgeAnnouncements(session, plan, around),
@@ -18,7 +25,7 @@ export function judgeSurroundings(session: Session, plan: ChangePlan, around: Su
 }
 
 /** A leaf whose own server has the mapping as well maps before anybody hears the source. */
-function judgeLeaves({view}: Session, {mappings}: ChangePlan, {leaves, leafCount}: Surroundings): Finding[] {
+function judgeLeaves({view}: Asked, {mappings}: Changed, {leaves, leafCount}: Surroundings): Finding[] {
   if (leaves === undefined) return mappings.length === 0 ? [] : [unseenLeaves(leafCount)]
   const servers = new Set(view.servers.map(({server}) => server.name))
   // Names are unique among servers that know each other: one that has our mapping tells of the connection as well.
@@ -63,7 +70,7 @@ function bothEnds(leaf: LeafNode, leaves: readonly LeafNode[]): LeafNode[] {
 }
 
 /** What the servers of connected leaf nodes do not get to know: the sentence of a new source is that of the change itself. */
-function judgeAnnouncements(session: Session, plan: ChangePlan, {leafCount}: Surroundings): Finding[] {
+function judgeAnnouncements(session: Asked, plan: Changed, {leafCount}: Surroundings): Finding[] {
   const {driver, view, account} = session
   if (leafCount === 0) return []
   const config = driver.name === 'config' && account !== globalAccount
@@ -85,7 +92,7 @@ function judgeAnnouncements(session: Session, plan: ChangePlan, {leafCount}: Sur
 }
 
 /** Tokens only: a reload leaves the calls of other accounts alone. */
-function judgeImporters({driver}: Session, plan: ChangePlan, importers: readonly Importer[]): Finding[] {
+function judgeImporters({driver}: Asked, plan: Changed, importers: readonly Importer[]): Finding[] {
   const sources = changesOf(plan).map(({source}) => source)
   const calls = importers.flatMap((importer) => {
     const touched = importer.services.filter(({subject}) => sources.some((source) => subjectsOverlap(subject, source)))
@@ -108,7 +115,7 @@ function judgeImporters({driver}: Session, plan: ChangePlan, importers: readonly
   ]
 }
 
-function callsLost({name, services, inFlight}: Importer, {mappings}: ChangePlan): Finding {
+function callsLost({name, services, inFlight}: Importer, {mappings}: Changed): Finding {
   const [{subject}] = services as [(typeof services)[0]]
   const addresses = mappings.flatMap(({destinations}) => destinations.map((one) => `'${patternOf(one.subject)}'`))
   const sentence = `Account '${name}' calls '${subject}' through an import, and each push of this account drops the calls that it has in flight, ${inFlight} at this moment.`
@@ -129,7 +136,7 @@ function othersLost(importers: readonly Importer[]): Finding {
 }
 
 /** The split belongs into the account that imports, so here; the exporter's table applies after ours. */
-function judgeExporters({mappings}: ChangePlan, {imports}: Surroundings): Finding[] {
+function judgeExporters({mappings}: Changed, {imports}: Surroundings): Finding[] {
   return mappings.flatMap(({source, destinations}) =>
     imports.flatMap(({account, subject, local, mapped = []}) => {
       const reached = destinations.some((one) => subjectsOverlap(patternOf(one.subject), local))

@@ -111,8 +111,10 @@ function judgeLeg({name, address, pattern, subscribers}: HeardLeg, context: LegC
 }
 
 function everyInstance(plain: number, {name, source}: {readonly name: string; readonly source: string}): Finding {
-  const who = plain === 1 ? 'One subscriber' : `${plain} subscribers`
-  const sentence = `${who} of '${name}' ${plain === 1 ? 'is' : 'are'} in no queue group, so that each message is handled more than once.`
+  const sentence =
+    plain === 1
+      ? `One subscriber of '${name}' is in no queue group, so it gets every message too.`
+      : `${plain} subscribers of '${name}' are in no queue group, so each of them gets every message.`
   return finding('every-instance', 'warn', {source, sentence})
 }
 
