@@ -140,7 +140,6 @@ const plannedRoute = z.strictObject({
   state: z.literal('planned'),
   revision: count,
   permissions: z.array(text).min(1),
-  permissions: z.array(text).min(1),
   mappings: z.array(z.strictObject({source: text, destinations})),
   record: z.looseObject({legs}),
 })
@@ -148,6 +147,108 @@ const faultLegs = z.array(legs.element.extend({sink: z.literal(true).optional()}
 const plannedFault = plannedRoute
   .omit({inferred: true})
   .extend({legs: faultLegs, expiresAt: time, record: z.looseObject({legs: faultLegs, expiresAt: time, restores: legs})})
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
+const routePlan = z.strictObject({
+  format: z.literal('lattice-route-plan/1'),
+  lattice: text,
+  made: time,
+  allow: z.array(text),
+  routes: z
+    .array(
+      z.strictObject({
+        entity: text,
+        kind: z.enum(['actor', 'provider', 'service', 'subject']),
+        key: text,
+        legs,
+        previous: legs.nullable(),
+        mappings: z.array(z.strictObject({source: text, destinations})).min(1),
+        revision: count,
+        before: digest,
+        after: digest,
+        permissions: z.array(text).optional(),
+        warnings: z.array(text),
+        why: text.optional(),
+      }),
+    )
+    .min(1),
+})
+const plannedRoutes = z.strictObject({lattice: text, changed: yes, plan: routePlan})
+const writtenPlan = plannedRoutes.extend({file: text})
+const appliedRoute = route.omit({inferred: true}).extend({strategy: z.literal('apply')})
+const appliedRoutes = z.strictObject({
+  lattice: text,
+  changed: yes,
+  dryRun: z.literal(false),
+  routes: z.array(appliedRoute).length(1),
+})
+const history = z.strictObject({
+  entity: text,
+  key: actorKey,
+  lattice: text,
+  revisions: z
+    .array(
+      z.strictObject({
+        revision: count,
+        when: time,
+        strategy: text,
+        legs,
+        before: legs,
+        state: z.enum(['applying', 'live']),
+        driver: text,
+        who,
+        why: text.optional(),
+        allowances: z.array(text),
+        digest,
+        durationMs: z.number().optional(),
+      }),
+    )
+    .min(1),
+})
+const difference = z.strictObject({
+  lattice: text,
+  differs: yes,
+  routes: z.array(
+    z.strictObject({
+      entity: text,
+      key: actorKey,
+      state: z.enum(['current', 'interrupted', 'drifted', 'foreign', 'none', 'unknown']),
+      differs: yes,
+      legs: z.array(z.strictObject({version, recorded: count, live: count})).nullable(),
+      foreign: yes,
+      servers: z.array(text),
+    }),
+  ),
+})
+const verification = z.strictObject({
+  lattice: text,
+  by: z.enum(['system', 'monitor', 'probe']),
+  live: yes,
+  routes: z
+    .array(
+      z.strictObject({
+        entity: text,
+        kind: z.enum(['actor', 'provider', 'service', 'subject']),
+        key: actorKey,
+        source: text,
+        legs,
+        state: z.enum(['current', 'interrupted', 'drifted', 'foreign', 'none', 'unknown']),
+        servers: z
+          .array(
+            z.strictObject({
+              server: z.strictObject({name: text, id: text}),
+              outcome: z.enum(['applied', 'stored', 'differs', 'refused', 'missing', 'unverified']),
+              reason: text.optional(),
+            }),
+          )
+          .min(1),
+        live: yes,
+      }),
+    )
+    .length(1),
+})
+const adopted = route
+  .omit({pushMs: true, liveAt: true, undo: true, inferred: true})
+  .extend({strategy: z.literal('adopt')})
 const level = z.enum(['refuse', 'warn'])
 const lint = z.strictObject({
   clean: yes,
@@ -619,6 +720,11 @@ test.each([
   ],
   [['route', 'bluegreen', '--to', '1.0.0'], route.extend({preview})],
   [['route', 'ab', '60/40'], route],
+  [['route', 'plan', '55/45'], plannedRoutes],
+  [['route', 'history', 'echo'], history],
+  [['route', 'diff'], difference],
+  [['route', 'verify'], verification],
+  [['route', 'adopt', 'echo', '--yes'], adopted],
   [['cache', 'get', 'claims', 'echo@1.0.0'], record],
   [['cache', 'ls', '--kind', 'claims'], z.strictObject({lattice: z.string(), records: z.array(record).min(2)})],
   [['cache', 'init', '--history', '60', '--update', '--allow', 'lose-revisions'], madeBuckets],
@@ -643,6 +749,20 @@ test.each([
   [['context', 'ls'], z.strictObject({contexts: z.array(context).length(2)})],
 ])('%j --json has the keys that scripts know', async (words, shape) => {
   expect(shape.safeParse(await story.cli.ok(...words)).error?.issues).toBeUndefined()
+})
+
+test('what is planned, applied by file and verified has the keys that scripts know', async () => {
+  const file = join(story.cli.folder, 'plan.json')
+  writtenPlan.parse(await story.cli.ok('route', 'plan', '55/45', '--reason', 'a plan', '-o', file))
+  appliedRoutes.parse(await story.cli.ok('route', 'apply', file))
+  const undone = {lattice: text, changed: z.literal(false), dryRun: z.literal(false), routes: z.array(z.unknown())}
+  z.strictObject(undone).parse(await story.cli.ok('route', 'apply', file))
+  const manifest = join(story.cli.folder, 'routes.json')
+  await writeFile(manifest, '{"routes":[{"entity":"echo","legs":{"1.0.0":60,"2.0.0":40}}]}')
+  appliedRoutes.parse(await story.cli.ok('route', 'apply', '-f', manifest))
+  await writeFile(manifest, '{"routes":[{"entity":"echo","legs":{"1.0.0":60}}]}')
+  const refused = await story.cli.fails(2, 'route', 'apply', '-f', manifest)
+  expect(refused.message).toBe('The file is not one of routes at routes.0: The weights 60 sum to 60, not to 100.')
 })
 
 test('what moves all records has the keys that scripts know', async () => {
