@@ -8,8 +8,9 @@ import RouteApply from '../../../src/commands/route/apply.js'
 import RouteBluegreen from '../../../src/commands/route/bluegreen.js'
 import RoutePlan from '../../../src/commands/route/plan.js'
 import RouteShow from '../../../src/commands/route/show.js'
+import {openConnection} from '../../../src/lib/nats/connect.js'
 import {startRouteServer, type RouteLattice, type RouteServer} from '../../support/route-lattice.js'
-import {serveSubjects} from '../../support/services.js'
+import {behind, runService, serveSubjects} from '../../support/services.js'
 import {mapElsewhere} from '../../support/jwt-driver.js'
 import {tempFolder, type TempFolder} from '../../support/temp.js'
 
@@ -224,4 +225,25 @@ test.each([[[]], [['70/30', '--to', '2.0.0']]])('plan %j is refused with a sente
   await using lattice = await routes.lattice()
   const {exitCode, stderr} = await lattice.run(RoutePlan, ...argv)
   expect([exitCode, stderr]).toEqual([2, expect.stringContaining('A plan is made of legs, of --file or of --to')])
+})
+
+test('a plan for a service is refused when one of its versions is gone', async () => {
+  await using lattice = await routes.lattice()
+  const name = `plan${++count}`
+  const stopping = await openConnection(routes.server.spec(lattice.name))
+  for (const [nc, major] of [
+    [lattice.connection, 1],
+    [stopping, 2],
+  ] as const) {
+    const metadata = {lattice: lattice.name}
+    await runService(nc, {name, version: `${major}.0.0`, metadata, endpoints: {get: behind(`${name}.get`, major)}})
+  }
+  const {file, plan: made} = await plan(lattice, `${name}@1.0.0=70`, `${name}@2.0.0=30`)
+  expect(made.routes).toMatchObject([{kind: 'service', key: name}])
+  const whole = await lattice.run(RouteApply, file, '--dry-run', '--json')
+  expect([whole.exitCode, whole.json()]).toMatchObject([0, {dryRun: true, changed: true}])
+  await stopping.close()
+  const {exitCode, message} = await apply(lattice, file)
+  expect([exitCode, message]).toEqual([expect.toBeOneOf([4, 5, 9]), expect.stringContaining('2.0.0')])
+  expect((await lattice.run(RouteShow, name, '--json')).json()).toMatchObject({state: 'none'})
 })
