@@ -111,7 +111,7 @@ export function requireRoutable(
   }
   const listed = listEndpoints(endpoints, versions)
   if (listed.length === 0) {
-    const answering = new Set(endpoints.flatMap((endpoint) => endpoint.versions.map(({version}) => version)))
+    const answering = new Set<string>(endpoints.flatMap((endpoint) => endpoint.versions.map(({version}) => version)))
     const silent = versions.filter((version) => !answering.has(version))
     if (silent.length > 0) throw new SilentVersionsError(entity.name, silent)
     throw new NoSourceError(entity.name, endpoints)
