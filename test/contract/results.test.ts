@@ -846,7 +846,7 @@ test('a route for some time and a canary in steps print a document a line', asyn
   const steps = ['--step', '30,45', '--every', '10ms', '--gate', 'none']
   const stepped = await story.cli.run('route', 'canary', '--to', '2.0.0', ...steps, '--json')
 
-  const restored = route.omit({inferred: true}).extend({strategy: z.literal('restore')})
+  const restored = route.omit({inferred: true, undo: true}).extend({strategy: z.literal('restore')})
   const step = route.extend({step: count, steps: count, weight: count, event: z.enum(['live', 'done', 'restored'])})
   const heldLines = z.tuple([route.extend({expiresAt: time}), restored])
   const stepLines = z.tuple([

@@ -2,7 +2,19 @@ import * as Args from '@oclif/core/args'
 
 import {HeldRouteCommand, requiredForFlag} from '../../lib/cli/held-route.js'
 import {routeFlags, unversionedRefArg} from '../../lib/cli/route-command.js'
+import {UsageError} from '../../lib/errors.js'
 import type {RouteChange} from '../../lib/routes/result.js'
+
+const percentArg = Args.custom<number>({
+  ignoreStdin: true,
+  parse: (text) => {
+    const percent = Number(text)
+    if (/^\d+$/.test(text) && percent >= 1 && percent <= 100) return Promise.resolve(percent)
+    throw new UsageError(`${JSON.stringify(text)} is not a share: a whole percent from 1 to 100 is wanted.`, {
+      suggestions: ['lattice route drop 5 --for 10m'],
+    })
+  },
+})
 
 export default class RouteDrop extends HeldRouteCommand {
   static override summary = 'Let some of the requests to an entity fail at once, for some time.'
@@ -17,7 +29,7 @@ export default class RouteDrop extends HeldRouteCommand {
   ]
 
   static override args = {
-    percent: Args.integer({required: true, min: 1, max: 100, description: 'Share of the requests, in whole percent.'}),
+    percent: percentArg({required: true, description: 'Share of the requests, in whole percent.'}),
     entity: unversionedRefArg({description: 'Entity, where it is not the only one.'}),
   }
 
@@ -27,7 +39,7 @@ export default class RouteDrop extends HeldRouteCommand {
     const {args, flags} = await this.parse(RouteDrop)
 
     return this.change(flags, (routes, options) =>
-      routes.fault({drop: args.percent}, {entity: args.entity, ...options}),
+      routes.fault({drop: args.percent, forMs: flags.for}, {entity: args.entity, ...options}),
     )
   }
 }

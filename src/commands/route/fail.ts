@@ -28,7 +28,7 @@ export default class RouteFail extends HeldRouteCommand {
     const {args, flags} = await this.parse(RouteFail)
 
     return this.change(flags, (routes, options) =>
-      routes.fault({fail: flags.version}, {entity: args.entity, ...options}),
+      routes.fault({fail: flags.version, forMs: flags.for}, {entity: args.entity, ...options}),
     )
   }
 }

@@ -160,7 +160,10 @@ export function changeResult({lattice, deps, driver}: Session, plan: ChangePlan,
     ...(revision === undefined || !recorded ? {} : {revision}),
     ...(plan.options.expiresAt === undefined ? {} : {expiresAt: plan.options.expiresAt}),
     ...(wanted.strategy === 'bluegreen' ? previewOf(lattice, entity, dry ? (before.legs ?? []) : legs) : {}),
-    ...(changed && stateOf(outcome) === 'live' && recorded ? {undo: undoCommand(entity, before.legs, legs)} : {}),
+    // What was put back is what undo leads to.
+    ...(changed && stateOf(outcome) === 'live' && recorded && wanted.strategy !== 'restore'
+      ? {undo: undoCommand(entity, before.legs, legs)}
+      : {}),
     ...(explicit === undefined ? {} : {inferred: explicit}),
     ...(reason === undefined ? {} : {reason}),
     ...(warnings.length === 0 ? {} : {warnings}),

@@ -45,7 +45,10 @@ export function shiftTraffic(
 }
 
 /** A fault that callers shall see: some of all requests fail at once, or all that one version would get. */
-export type Fault = {readonly drop: number} | {readonly fail: Version}
+export type Fault = ({readonly drop: number} | {readonly fail: Version}) & {
+  /** For how long, as a suggested line says it. */
+  readonly forMs?: number
+}
 
 /** Lets requests to an entity fail at once. */
 export function simulateFault(
@@ -54,8 +57,9 @@ export function simulateFault(
   options: ChangeOptions,
 ): Promise<RouteChange> {
   const strategy: Strategy = 'drop' in fault ? 'drop' : 'fail'
+  const time = fault.forMs === undefined ? '' : ` --for ${fault.forMs / 1000}s`
   const words = (name: string): string =>
-    'drop' in fault ? `drop ${fault.drop} ${name}` : `fail ${name} --version ${shellWord(fault.fail)}`
+    'drop' in fault ? `drop ${fault.drop} ${name}${time}` : `fail ${name} --version ${shellWord(fault.fail)}${time}`
   const decide: Decision['decide'] = async (known, {session, recordOf}) => {
     const named = inferAny(ref, known, words)
     const present = presentLegs(session, named.entity, {stored: await recordOf(named.entity), known})

@@ -3,6 +3,7 @@ import {afterAll, beforeAll, expect, test} from 'vitest'
 import RouteBluegreen from '../../../src/commands/route/bluegreen.js'
 import RouteCanary from '../../../src/commands/route/canary.js'
 import RouteClear from '../../../src/commands/route/clear.js'
+import RouteDrop from '../../../src/commands/route/drop.js'
 import RouteFail from '../../../src/commands/route/fail.js'
 import RouteLs from '../../../src/commands/route/ls.js'
 import RouteReconcile from '../../../src/commands/route/reconcile.js'
@@ -58,6 +59,8 @@ test('a version that has traffic for some time stays dark, so that no mapping ca
     {strategy: 'canary', expiresAt: expect.any(String) as string},
     {strategy: 'restore', legs: [], previous: [{weight: 90}, {weight: 10}]},
   ])
+  // What was put back is what undo leads to.
+  expect(documents.map(({undo}) => undo !== undefined)).toEqual([true, false])
   expect(stderr).toBe(`The route of 'echo' goes back at ${documents[0]!.expiresAt!}; Ctrl-C puts it back at once.\n`)
 })
 
@@ -93,6 +96,27 @@ test('show and ls tell until when a route is there, and what comes then', async 
     dryRun: false,
     routes: [],
   })
+})
+
+test.each(['0', '101', '2.5', 'x'])('a share of %s per cent cannot fail', async (share) => {
+  await using lattice = await server.lattice()
+
+  const {exitCode, stderr} = await lattice.run(RouteDrop, share, 'echo', '--for', '1m')
+
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('a whole percent from 1 to 100 is wanted.')
+})
+
+test('the lines for each entity that can be meant say for how long, so that they run as they stand', async () => {
+  await using lattice = await server.lattice()
+  await lattice.host.run({key: `${lattice.key.slice(0, -1)}7`, name: 'other', version: '2.0.0'})
+
+  const dropped = await lattice.run(RouteDrop, '5', '--for', '90s', '--dry-run')
+  const failed = await lattice.run(RouteFail, '--version', '2.0.0', '--for', '200ms', '--dry-run')
+
+  expect(dropped.exitCode).toBe(3)
+  expect(dropped.stderr).toContain('  lattice route drop 5 other --for 90s')
+  expect(failed.stderr).toContain('  lattice route fail echo --version 2.0.0 --for 0.2s')
 })
 
 test('a route for some time is refused where what is there now could not come back', async () => {
