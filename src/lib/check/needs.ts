@@ -87,6 +87,7 @@ export function systemNeeds(account: string, inboxPrefix: string): Need[] {
     {direction: 'subscribe', subject: `${inboxPrefix}.>`, purpose: 'get answers', writes: false},
     publish('$SYS.REQ.SERVER.PING', 'find the servers'),
     ...['VARZ', 'ACCOUNTZ', 'SUBSZ'].map((part) => publish(`$SYS.REQ.SERVER.PING.${part}`, 'see what is live')),
+    {...publish('$SYS.REQ.SERVER.PING.LEAFZ', 'notice callers behind leaf nodes'), optional: true},
     ...['ROUTEZ', 'GATEWAYZ'].map((part) => publish(`$SYS.REQ.SERVER.PING.${part}`, 'notice servers that are silent')),
     publish(`$SYS.REQ.ACCOUNT.${account}.CLAIMS.LOOKUP`, "read the account's token"),
     publish(pushSubject, 'push a token', true),
@@ -151,6 +152,7 @@ function lookAtHosts({lattice, dialect}: NeedsScope): Need[] {
     ...(dialect === 'v0' ? [] : [publish(pingSubject(lattice), 'find hosts of wasmCloud 1.x')]),
     publish(claims, 'know names and versions'),
     publish(inventory('*'), 'see what a host runs'),
+    {...publish('$SRV.INFO', 'find micro services'), optional: true},
   ]
 }
 

@@ -2,6 +2,7 @@ import {discover, type Discovery} from '../control/discover.js'
 import {controlSubjects} from '../control/subjects.js'
 import type {Entity, EntityRef} from '../entity/entity.js'
 import {entityName, requireEntity} from '../entity/require.js'
+import {resolveEntity} from '../entity/resolve.js'
 import {isVersion} from '../entity/version.js'
 import {AmbiguousError, NotFoundError} from '../errors.js'
 import {isPublicKey} from '../keys/nkey.js'
@@ -31,10 +32,10 @@ export interface KnownRoutes extends Known {
 export async function knownEntities(deps: RouteDeps, store: RouteStore, target: Target): Promise<Known> {
   const {lattice} = deps.spec
   if (isPlain(target)) return {lattice, entities: [await plainEntity(target, store)]}
-  const [running, stored] = await Promise.all([
-    whatRuns(deps, target),
-    target.ref === undefined ? [] : store.list({readable: true}),
-  ])
+  const running = await whatRuns(deps, target)
+  const {ref} = target
+  const needless = ref === undefined || resolveEntity(ref, withKeys(running.entities, [ref])).kind !== 'missing'
+  const stored = needless ? [] : await store.list({readable: true})
   const recorded = stored.filter(({record: {kind}}) => kind === 'subject' || kind === 'service')
   return {lattice, ...withAll(running, recorded, target)}
 }

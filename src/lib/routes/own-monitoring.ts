@@ -36,12 +36,15 @@ export class OwnMonitoring implements Monitoring {
 
   async ask(endpoint: string, body?: unknown): Promise<SystemReply[]> {
     const {test} = (body ?? {}) as {readonly test?: string}
-    if (endpoint !== 'SUBSZ' || test === undefined) return []
+    if (endpoint !== 'SUBSZ') return []
     const replies = await this.#connections(true)
     return replies.map(({server, data}) => {
       const {connections} = connzSchema.parse(data ?? {})
       const list = (connections ?? []).flatMap((one) => one.subscriptions_list_detail ?? [])
-      return {server, data: {subscriptions_list: list.filter(({subject}) => subjectsOverlap(subject, test))}}
+      return {
+        server,
+        data: {subscriptions_list: list.filter(({subject}) => test === undefined || subjectsOverlap(subject, test))},
+      }
     })
   }
 

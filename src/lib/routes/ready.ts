@@ -1,3 +1,4 @@
+import {LatticeError} from '../errors.js'
 import {legLabel} from '../routing/weights.js'
 import {judgeDue, reconcileDue} from './reconcile.js'
 import {knownRoutes} from './find.js'
@@ -10,9 +11,19 @@ export async function openReady(deps: RouteDeps, options: SessionOptions): Promi
   const listing = openStore(deps.connection, deps.spec, deps.access?.state).then((store) =>
     store.list({readable: true}),
   )
-  listing.catch(() => undefined)
+  const listed = listing.then(
+    (records) => ({records, trouble: []}),
+    // Servers that are gone may take the list with them; what is to be changed has its own record.
+    (error: unknown) => {
+      if (!(error instanceof LatticeError)) throw error
+      return {records: [], trouble: [`Whether the time of some route is over is not known: ${error.message}`]}
+    },
+  )
+  listed.catch(() => undefined)
   const session = await openSession(deps, options)
-  const expired = (await listing).filter((stored) => judgeDue(session, stored) === 'expired')
+  const {records, trouble} = await listed
+  if (trouble.length > 0) return {...session, notes: trouble}
+  const expired = records.filter((stored) => judgeDue(session, stored) === 'expired')
   if (expired.length === 0) return session
   const keys = new Set(expired.map(({key}) => key))
   const known = await knownRoutes(deps, session.store)

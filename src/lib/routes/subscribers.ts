@@ -11,7 +11,8 @@ export interface Subscriber {
   readonly connection?: string
 }
 
-const pageSize = 1024
+/** Servers list subscriptions in another order each time, so pages of them would miss some. */
+const mostSubscriptions = 100_000
 
 const subszSchema = z.object({
   subscriptions_list: z
@@ -26,22 +27,15 @@ export async function readSubscribers(
 ): Promise<Subscriber[]> {
   // Servers test literal subjects only; for a pattern all subscriptions are looked through.
   const test = isLiteralSubject(subject) ? {test: subject} : {}
-  const found: Subscriber[] = []
-  for (let offset = 0; ; offset += pageSize) {
-    const body = {account, subscriptions: true, ...test, limit: pageSize, offset}
-    const pages = (await system.ask('SUBSZ', body)).map(({server, data}) => {
-      const list = subszSchema.parse(data ?? {}).subscriptions_list ?? []
-      return {size: list.length, reached: list.filter((one) => subjectsOverlap(one.subject, subject)), server}
-    })
-    for (const {reached, server} of pages) {
-      found.push(
-        ...reached.map(({subject: pattern, qgroup, cid}) => ({
-          subject: pattern,
-          ...(qgroup && {queue: qgroup}),
-          ...(cid === undefined ? {} : {connection: `${server.id}/${cid}`}),
-        })),
-      )
-    }
-    if (pages.every(({size}) => size < pageSize)) return found
-  }
+  const replies = await system.ask('SUBSZ', {account, subscriptions: true, ...test, limit: mostSubscriptions})
+  return replies.flatMap(({server, data}) => {
+    const list = subszSchema.parse(data ?? {}).subscriptions_list ?? []
+    return list
+      .filter((one) => subjectsOverlap(one.subject, subject))
+      .map(({subject: pattern, qgroup, cid}) => ({
+        subject: pattern,
+        ...(qgroup && {queue: qgroup}),
+        ...(cid === undefined ? {} : {connection: `${server.id}/${cid}`}),
+      }))
+  })
 }

@@ -51,7 +51,7 @@ afterEach(async () => {
 })
 
 /** Not the ping of 1.x hosts and not the buckets: who listens and does not answer makes everybody wait. */
-const tapped = ['$JS.>', '$SYS.REQ.>', 'wasmbus.rpc.>', `wasmbus.ctl.${lattice}.>`]
+const tapped = ['$SRV.>', '$JS.>', '$SYS.REQ.>', 'wasmbus.rpc.>', `wasmbus.ctl.${lattice}.>`]
 
 type Line = readonly [Parameters<typeof run>[0], ...string[]]
 const claimed = createKey('M').publicKey
@@ -162,5 +162,5 @@ test('a user who may use exactly what the table has can do everything, and no su
   const publishes = new Set(table.flatMap(({direction, subject}) => (direction === 'publish' ? [subject] : [])))
   const unused = [...publishes].filter((subject) => ![...used].some((one) => covers(subject, one)))
   // The buckets have what was written to them. Only a long list needs flow control, and a lone server has no neighbours.
-  expect(unused.filter((subject) => !/^\$(JS\.FC|KV)\.|(ROUTEZ|GATEWAYZ|host\.ping)$/.test(subject))).toEqual([])
+  expect(unused.filter((subject) => !/^\$(JS\.FC|KV)\.|(ROUTEZ|GATEWAYZ|LEAFZ|host\.ping)$/.test(subject))).toEqual([])
 }, 60_000)
