@@ -88,6 +88,8 @@ export const routeSchema = z.looseObject({
   expiresAt: z.iso.datetime().optional(),
   /** Of a route that expires: the legs that it goes back to; empty: no mapping. */
   restores: legsSchema.optional(),
+  /** The operator key's word for that; see isSealed. */
+  seal: z.string().optional(),
 })
 
 export type RouteRecord = z.infer<typeof routeSchema>

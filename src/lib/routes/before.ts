@@ -3,7 +3,7 @@ import type {Entity} from '../entity/entity.js'
 import type {RouteRecord} from '../records/route.js'
 import {predictTable} from '../routing/effective.js'
 import {endpointsOf, type Routed} from '../routing/endpoint.js'
-import {legsOf, mappingDigest, type EndpointMapping} from '../routing/plan.js'
+import {legsOf, mappingDigest, sameLegs, type EndpointMapping} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
 
 /** What token or file say about an entity's sources before a change. */
@@ -39,8 +39,16 @@ export type RecordState = 'current' | 'interrupted' | 'drifted' | 'foreign' | 'n
 /** Compares a record with what token or file say. */
 export function judgeRecord(record: RouteRecord | undefined, before: RouteBefore): RecordState {
   if (record === undefined) return before.mapped ? 'foreign' : 'none'
-  if (record.state === 'live') return record.digest === before.digest ? 'current' : 'drifted'
+  if (record.state === 'live') return record.digest === before.digest && isOwn(record, before) ? 'current' : 'drifted'
   return before.digest === record.digest || before.digest === record.replacedDigest ? 'interrupted' : 'drifted'
+}
+
+/** A record of subjects that names others than those that are live is not the one that was written for them. */
+function isOwn({lattice, kind, key, legs, endpoints}: RouteRecord, {mappings}: RouteBefore): boolean {
+  if (endpoints === undefined || legs.length === 0) return true
+  const listed = endpoints.map(({source, addresses}) => ({source, addresses}))
+  const live = legsOf(lattice, {kind, key, endpoints: listed}, mappings)
+  return live !== undefined && sameLegs(live, legs)
 }
 
 /** The source that stands for an entity in short texts: its first. */

@@ -5,6 +5,7 @@ import {mappingDigest, sameLegs, type MappingPlan} from '../routing/plan.js'
 import type {Finding} from '../routing/rule-book.js'
 import type {Leg} from '../routing/weights.js'
 import {mainSource, type RouteBefore} from './before.js'
+import {isSealed, sealRestores} from './seal.js'
 import {serverNow, type Session} from './session.js'
 import type {StoredRoute} from './store.js'
 import type {RenderFormat} from '../routing/render-formats.js'
@@ -126,7 +127,7 @@ export function adoptedRecord(session: Session, plan: ChangePlan): RouteRecord {
 export function formerRecord(session: Session, plan: ChangePlan): RouteRecord {
   const {wanted, before} = plan
   if (wanted.stored?.record.state === 'live') return wanted.stored.record
-  const {expiresAt: _, restores: __, ...described} = describe(session, plan, serverNow(session))
+  const {expiresAt: _, restores: __, seal: ___, ...described} = describe(session, plan, serverNow(session))
   return {
     ...described,
     state: 'live',
@@ -138,7 +139,7 @@ export function formerRecord(session: Session, plan: ChangePlan): RouteRecord {
 }
 
 function describe(
-  {lattice, who, driver}: Session,
+  session: Session,
   {wanted, before, options}: ChangePlan,
   now: number,
 ): Pick<
@@ -159,7 +160,9 @@ function describe(
   | 'servers'
   | 'expiresAt'
   | 'restores'
+  | 'seal'
 > {
+  const {lattice, who, driver} = session
   const {kind, key, name, link, endpoints} = wanted.entity
   return {
     lattice,
@@ -178,8 +181,20 @@ function describe(
     ...((wanted.why ?? options.why) === undefined ? {} : {why: (wanted.why ?? options.why)!}),
     allowances: [...(options.repair ? ['repair'] : []), ...(options.share ? ['share'] : []), ...(options.allow ?? [])],
     servers: [],
-    ...(options.expiresAt === undefined ? {} : {expiresAt: options.expiresAt, restores: restoredLegs(wanted, before)}),
+    ...(options.expiresAt === undefined ? {} : describeEnd(session, {wanted, before, expiresAt: options.expiresAt})),
   }
+}
+
+/** When a route ends and what it goes back to; sealed when that is live now, or was sealed before. */
+function describeEnd(
+  session: Session,
+  {wanted, before, expiresAt}: Pick<ChangePlan, 'wanted' | 'before'> & {readonly expiresAt: string},
+): Pick<RouteRecord, 'expiresAt' | 'restores' | 'seal'> {
+  const {entity, stored} = wanted
+  const restores = restoredLegs(wanted, before)
+  const believed = stored?.record.expiresAt === undefined || isSealed(session, entity, stored.record)
+  const seal = believed ? sealRestores(session, {entity, restores}) : undefined
+  return {expiresAt, restores, ...(seal === undefined ? {} : {seal})}
 }
 
 /** What was there before anything temporary. */

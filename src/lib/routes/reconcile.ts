@@ -104,7 +104,7 @@ async function bringBack(
   const {entity: routable} = routableEntity(entity, [], {stored, known})
   const before = readBefore(session.view, session.lattice, routable)
   if (due === 'expired') {
-    refuseInvented(routable, before, record.restores ?? record.replaced)
+    refuseInvented(session, {entity: routable, before, record, known})
     const why = `its time was over at ${record.expiresAt ?? '?'}`
     return {action: 'restored', change: await restoreRoute(session, stored, {known, why, dryRun})}
   }
@@ -128,7 +128,7 @@ async function takeBack(
   const former = (await session.store.history(stored.key)).findLast(({record}) => record.state === 'live')
   if (former?.record.expiresAt !== undefined) {
     const {restores = former.record.replaced} = former.record
-    refuseInvented(entity, before, restores)
+    refuseInvented(session, {entity, before, record: former.record, known})
     return restoreRoute(session, {...stored, record: {...stored.record, restores}}, {known, why, dryRun})
   }
   return changeRoute(session, wantedOf(stored, {known, entity, legs: before.legs ?? [], why}), {dryRun})

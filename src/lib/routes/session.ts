@@ -7,6 +7,7 @@ import {askApi, jetStream} from '../cache/jetstream.js'
 import {systemClock, type Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
 import {ConnectionError} from '../errors.js'
+import type {SigningKey} from '../keys/nkey.js'
 import {hasOperatorKey, readOperatorKey} from '../nats/operator-key.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {hasSystemCredentials, type Monitoring, type SystemClient} from '../nats/system.js'
@@ -43,6 +44,8 @@ export interface Session {
   readonly account: string
   readonly facts: ServersFacts
   readonly who: Who
+  /** Says in the operator's name what a record may be believed; only where routes are tokens. */
+  readonly sealer?: Pick<SigningKey, 'publicKey' | 'sign'>
   /** The mappings when the session began; a change reads them again under the lease. */
   readonly view: TableView
   /** True where nobody can be asked what is live, so that only probes can show it. */
@@ -101,7 +104,8 @@ async function openByToken(
     ...ahead,
   }
   const {driver, facts, view} = await openJwtDriver(found)
-  return {deps, clock, lattice: spec.lattice, store, driver, system, account: who.account, facts, who, view}
+  const sealer = key === undefined ? {} : {sealer: key}
+  return {deps, clock, lattice: spec.lattice, store, driver, system, account: who.account, facts, who, view, ...sealer}
 }
 
 /** Accounts that stand in configuration files: reloaded by the system account, or by whoever may signal the server. */

@@ -210,6 +210,57 @@ test('a record alone makes no mapping: neither as one that is over nor as one th
   expect(await measure(connection, source, 20)).toEqual({good: 20})
 })
 
+test('what goes back unasked is live or was sealed with the operator key', async () => {
+  await using opened = await open()
+  const {routes, connection, store, lattice} = opened
+  const [source, addressOne, addressTwo] = [`${lattice}.get`, `${lattice}.v1.get`, `${lattice}.v2.get`]
+  for (const [address, answer] of [
+    [addressOne, '1'],
+    [addressTwo, '2'],
+    [`${lattice}.evil`, 'evil'],
+  ] as const) {
+    connection.subscribe(address, {queue: 'q', callback: (_, message) => void message.respond(answer)})
+  }
+  await connection.flush()
+  const named = {sources: [source], addresses: [`1.0.0=${addressOne}`, `2.0.0=${addressTwo}`]}
+  const key = routeKey({kind: 'subject', key: source})
+  await routes.cutOver(one, named)
+  await routes.cutOver(two, {...named, expiresAt: future()})
+  const {record, revision} = (await store.get(key))!
+
+  const evil = {source, addresses: {'1.0.0': `${lattice}.evil`, '2.0.0': addressTwo}}
+  const forged = await store.put(key, {...record, endpoints: [evil], expiresAt: past()}, revision)
+  await expect(routes.reconcile()).rejects.toMatchObject({
+    kind: 'partial',
+    details: {routes: [{action: 'kept', reason: expect.stringContaining('not all of that is live') as string}]},
+  })
+  expect(await measure(connection, source, 20)).toEqual({'2': 20})
+
+  await store.put(key, {...record, expiresAt: past()}, forged)
+  expect((await routes.reconcile()).routes).toMatchObject([{action: 'restored', legs: all(one)}])
+  expect(await measure(connection, source, 20)).toEqual({'1': 20})
+})
+
+test('a record that names other subjects than those that are live is no ground for a change', async () => {
+  await using opened = await open()
+  const {routes, connection, store, lattice} = opened
+  const [source, other, evil] = [`${lattice}.get`, `${lattice}.v2.get`, `${lattice}.evil`]
+  for (const subject of [source, other, evil]) {
+    connection.subscribe(subject, {queue: 'q', callback: (_, message) => void message.respond(subject)})
+  }
+  await connection.flush()
+  const addresses = ['1.0.0=@source', `2.0.0=${other}`]
+  const key = routeKey({kind: 'subject', key: source})
+  await routes.split(parseSplit(['80/20']), {sources: [source], addresses})
+  const {record, revision} = (await store.get(key))!
+  const endpoints = [{source, addresses: {'1.0.0': source, '2.0.0': evil}}]
+  await store.put(key, {...record, endpoints}, revision)
+
+  const refused = {kind: 'unsafe', details: {state: 'drifted'}}
+  await expect(routes.split(parseSplit(['50/50']), {sources: [source]})).rejects.toMatchObject(refused)
+  expect(await measure(connection, source, 20)).not.toHaveProperty(evil)
+})
+
 test('a change that died over a route for some time goes back to what was before that', async () => {
   await using opened = await open()
   const {routes, lattice, actor, store} = opened
