@@ -1,5 +1,8 @@
 import type {Msg} from '@nats-io/transport-node'
 
+import {putBase64} from './base64.js'
+import {constantText, hasConstant} from './constant-text.js'
+
 /**
  * What the client keeps of a message. Its interface gives texts and copies, and to make those takes longer than all else
  * that reading a bucket does; where it no longer has these fields, the interface is used.
@@ -15,8 +18,10 @@ interface KeptByClient {
 }
 
 const dot = 0x2e
-const expectation = Buffer.from('NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: ')
-/** Of a revision, with the line ends; one more and the shortest header of a marker would fit. */
+const expectation = constantText('NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: ')
+/** Of a revision, with the line ends. */
+const leastDigits = 5
+/** One more and the shortest header of a marker would fit. */
 const mostDigits = 18
 const ackPrefix = Buffer.from('$JS.ACK.')
 
@@ -39,6 +44,7 @@ export class BucketMessage {
   #subject: Uint8Array = new Uint8Array()
   #tokens = 0
   #view: Buffer = Buffer.alloc(0)
+  #words: DataView = new DataView(new ArrayBuffer(0))
   #start = 0
   #end = 0
   /** Where the header begins; undefined when only the client knows. */
@@ -90,6 +96,11 @@ export class BucketMessage {
     return at + this.#view.copy(target, at, this.#start, this.#end)
   }
 
+  /** Copies the value in base64, and returns where it ends. */
+  copyBase64(target: DataView, at: number): number {
+    return putBase64({view: this.#words, start: this.#start, end: this.#end}, target, at)
+  }
+
   /** Copies the key, and returns where it ends; negative for a key with other characters than keys may have. */
   copyKey(target: Buffer, at: number): number {
     const subject = this.#subject
@@ -128,11 +139,10 @@ export class BucketMessage {
   /** True for the header of most records: the revision that was expected, and no room for anything else. */
   #hasOnlyExpectation(): boolean {
     const header = this.#header
-    if (header === undefined || this.#start - header > expectation.length + mostDigits) return false
-    for (let index = 0; index < expectation.length; index++) {
-      if (this.#view[header + index] !== expectation[index]) return false
-    }
-    return true
+    if (header === undefined) return false
+    const digits = this.#start - header - expectation.size
+    if (digits < leastDigits || digits > mostDigits) return false
+    return hasConstant(expectation, this.#words, header)
   }
 
   /** Takes the next message; false when its reply subject is none of a consumer's. */
@@ -147,6 +157,7 @@ export class BucketMessage {
     const data = known ? all : msg.data
     // One view for all values of a chunk from the socket: to make a buffer of each costs more than to decode it.
     if (this.#view.buffer !== data.buffer) this.#view = Buffer.from(data.buffer, 0, data.buffer.byteLength)
+    if (this.#words.buffer !== data.buffer) this.#words = new DataView(data.buffer)
     this.#header = known ? data.byteOffset : undefined
     this.#start = data.byteOffset + (known ? Math.max(0, kept.hdr) : 0)
     this.#end = data.byteOffset + data.byteLength

@@ -1,3 +1,4 @@
+import {constantText, putConstant, type ConstantText} from '../cache/constant-text.js'
 import type {BucketMessage} from '../cache/message.js'
 import {formatTime, lineHead, type EntryHead} from './format.js'
 import type {Output} from './output.js'
@@ -7,21 +8,22 @@ import {readValue} from './value.js'
 
 /** How much more than key and value a line of a raw key may take. */
 const mostAround = 160
-const rawKeyStart = Buffer.from('{"kind":"key","key":"')
-const starts: Readonly<Record<PlainKind, Buffer>> = {
-  claims: Buffer.from('{"kind":"claims","name":"'),
-  link: Buffer.from('{"kind":"link","name":"'),
-  ref: Buffer.from('{"kind":"ref","name":"'),
+const rawKeyStart = constantText('{"kind":"key","key":"')
+const starts: Readonly<Record<PlainKind, ConstantText>> = {
+  claims: constantText('{"kind":"claims","name":"'),
+  link: constantText('{"kind":"link","name":"'),
+  ref: constantText('{"kind":"ref","name":"'),
 }
-const keyStart = Buffer.from('","key":"')
-const revisionStart = Buffer.from('","revision":')
-const createdStart = Buffer.from(',"created":"')
-const valueStart = Buffer.from('"value":')
-const base64Start = Buffer.from('"base64":"')
-const base64End = Buffer.from('"}\n')
-const lineEnd = Buffer.from('}\n')
-const quote = 0x22
-const comma = 0x2c
+const keyStart = constantText('","key":"')
+const revisionStart = constantText('","revision":')
+const createdStart = constantText(',"created":"')
+const createdEnd = constantText('",')
+const valueStart = constantText('"value":')
+const base64Start = constantText('"base64":"')
+const base64End = constantText('"}\n')
+const lineEnd = constantText('}\n')
+/** The base64 of a longer value takes less time as a text. */
+const mostByLoop = 256
 
 /** Writes lines as `jsonLines` has them, from bytes to bytes: a value is copied and not made into text and back. */
 export class JsonWriter {
@@ -44,9 +46,9 @@ export class JsonWriter {
     const output = this.#output
     const buffer = output.reserve(message.keySize + mostAround)
     const start = output.position
-    const at = message.copyKey(buffer, put(rawKeyStart, buffer, start))
+    const at = message.copyKey(buffer, putConstant(rawKeyStart, output.view, start))
     if (at < 0) return false
-    output.advance(putPlace(message, buffer, at) - start)
+    output.advance(putPlace(message, output, at) - start)
     this.#writeValue(message)
     return true
   }
@@ -57,11 +59,11 @@ export class JsonWriter {
     const buffer = output.reserve(2 * message.keySize + mostAround)
     const start = output.position
     const source = {bytes: message.subject, start: message.keyStart}
-    const name = putPlainName(kind, source, {buffer, at: put(starts[kind], buffer, start)})
+    const name = putPlainName(kind, source, {buffer, at: putConstant(starts[kind], output.view, start)})
     if (name < 0) return false
-    const at = message.copyKey(buffer, put(keyStart, buffer, name))
+    const at = message.copyKey(buffer, putConstant(keyStart, output.view, name))
     if (at < 0) return false
-    output.advance(putPlace(message, buffer, at) - start)
+    output.advance(putPlace(message, output, at) - start)
     this.#writeValue(message)
     return true
   }
@@ -73,45 +75,40 @@ export class JsonWriter {
       const {field, text} = readValue(message)
       if (field !== 'value') return output.add(`"${field}":${JSON.stringify(text)}}\n`)
     }
-    const buffer = output.reserve(message.size + valueStart.length + lineEnd.length)
+    const buffer = output.reserve(message.size + mostAround)
     const start = output.position
-    const at = message.copyValue(buffer, put(valueStart, buffer, start))
-    output.advance(put(lineEnd, buffer, at) - start)
+    const at = message.copyValue(buffer, putConstant(valueStart, output.view, start))
+    output.advance(putConstant(lineEnd, output.view, at) - start)
   }
 
   #writeBase64(message: BucketMessage): void {
-    const text = message.text('base64')
-    const buffer = this.#output.reserve(text.length + base64Start.length + base64End.length)
-    const start = this.#output.position
-    let at = put(base64Start, buffer, start)
-    at += buffer.write(text, at, 'latin1')
-    this.#output.advance(put(base64End, buffer, at) - start)
+    const output = this.#output
+    const small = message.size <= mostByLoop
+    const text = small ? '' : message.text('base64')
+    const length = small ? Math.ceil(message.size / 3) * 4 : text.length
+    const buffer = output.reserve(length + mostAround)
+    const start = output.position
+    let at = putConstant(base64Start, output.view, start)
+    at = small ? message.copyBase64(output.view, at) : at + buffer.write(text, at, 'latin1')
+    output.advance(putConstant(base64End, output.view, at) - start)
   }
 }
 
 /** Revision and time of a record, behind its key. */
-function putPlace({revision, createdMs}: BucketMessage, buffer: Buffer, start: number): number {
-  let at = putNumber(revision, buffer, put(revisionStart, buffer, start))
-  at = put(createdStart, buffer, at)
-  at = putTime(createdMs, buffer, at)
-  buffer[at++] = quote
-  buffer[at++] = comma
-  return at
+function putPlace({revision, createdMs}: BucketMessage, {view}: Output, start: number): number {
+  let at = putNumber(revision, view, putConstant(revisionStart, view, start))
+  at = putConstant(createdStart, view, at)
+  at = putTime(createdMs, view, at)
+  return putConstant(createdEnd, view, at)
 }
 
-/** For few bytes a loop takes less time than a call. */
-function put(bytes: Uint8Array, buffer: Buffer, at: number): number {
-  for (let index = 0; index < bytes.length; index++) buffer[at + index] = bytes[index]!
-  return at + bytes.length
-}
-
-function putNumber(value: number, buffer: Buffer, at: number): number {
+function putNumber(value: number, view: DataView, at: number): number {
   let end = at + 1
   for (let unit = 10; unit <= value; unit *= 10) end++
   let rest = value
   for (let index = end - 1; index >= at; index--) {
     const more = Math.floor(rest / 10)
-    buffer[index] = 48 + rest - more * 10
+    view.setUint8(index, 48 + rest - more * 10)
     rest = more
   }
   return end
@@ -119,22 +116,20 @@ function putNumber(value: number, buffer: Buffer, at: number): number {
 
 let lastSecond = -1
 /** ISO time up to the dot; most records of a bucket were written in few seconds. */
-let secondText: Uint8Array = new Uint8Array()
+let secondText = constantText('')
 
 /** Writes what `formatTime` makes of it. */
-function putTime(ms: number, buffer: Buffer, at: number): number {
+function putTime(ms: number, view: DataView, at: number): number {
   const second = Math.floor(ms / 1000)
   if (second !== lastSecond) {
     lastSecond = second
-    secondText = Buffer.from(formatTime(ms).slice(0, -4))
+    secondText = constantText(formatTime(ms).slice(0, -4))
   }
-  const end = put(secondText, buffer, at)
+  const end = putConstant(secondText, view, at)
   const rest = ms - second * 1000
   const hundreds = Math.floor(rest / 100)
   const tens = Math.floor(rest / 10)
-  buffer[end] = 48 + hundreds
-  buffer[end + 1] = 48 + tens - hundreds * 10
-  buffer[end + 2] = 48 + rest - tens * 10
-  buffer[end + 3] = 0x5a
+  const digits = (hundreds << 24) | ((tens - hundreds * 10) << 16) | ((rest - tens * 10) << 8)
+  view.setUint32(end, 0x3030305a + digits)
   return end + 4
 }

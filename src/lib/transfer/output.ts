@@ -1,16 +1,24 @@
 import {createHash, randomBytes, type Hash} from 'node:crypto'
+import {writeSync} from 'node:fs'
 import {open, rename, rm, stat} from 'node:fs/promises'
 
 import {ServerError, UsageError} from '../errors.js'
 import {expandHome} from '../files/paths.js'
 
-/** Where the bytes of an export go. */
-export interface Target {
-  write: (bytes: Buffer) => Promise<void>
+/** Where the bytes of an export go: a file, or somebody who may be slow to read them. */
+export type Target = Ending &
+  ({readonly writeNow: (bytes: Buffer) => void} | {readonly writeLater: (bytes: Buffer) => Promise<void>})
+
+interface Ending {
   /** Everything is there: makes it seen. */
   finish: () => Promise<void>
   /** Leaves nothing behind. */
   abandon: () => Promise<void>
+}
+
+interface Later {
+  readonly buffer: Buffer
+  readonly write: (bytes: Buffer) => Promise<void>
 }
 
 const chunkLength = 1 << 18
@@ -18,14 +26,16 @@ const bufferLength = chunkLength + (1 << 14)
 const mostQueued = 4 << 20
 
 /**
- * Bytes that are gathered into chunks, counted, hashed and written behind the back of whoever adds them. What went wrong
- * with earlier ones is thrown by later calls.
+ * Bytes that are gathered into chunks, counted, hashed and written. A file takes each chunk at once: another thread would
+ * need more time of the processors than the write does, and a new buffer for each. Other targets are written behind the
+ * back of whoever adds the bytes, and what went wrong with earlier ones is thrown by later calls.
  */
 export class Output {
   readonly #target: Target
   readonly #hash: Hash = createHash('sha256')
   readonly #free: Buffer[] = []
   #buffer: Buffer = Buffer.allocUnsafeSlow(bufferLength)
+  #view = new DataView(this.#buffer.buffer)
   #at = 0
   #queue: Promise<void> = Promise.resolve()
   #queued = 0
@@ -46,9 +56,14 @@ export class Output {
   reserve(bytes: number): Buffer {
     if (this.#at + bytes > this.#buffer.length) {
       this.#flush()
-      if (bytes > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(bytes)
+      if (bytes > this.#buffer.length) this.#use(Buffer.allocUnsafeSlow(bytes))
     }
     return this.#buffer
+  }
+
+  /** Of the buffer that `reserve` gave. */
+  get view(): DataView {
+    return this.#view
   }
 
   get position(): number {
@@ -87,17 +102,28 @@ export class Output {
     if (this.#at === 0) return
     const buffer = this.#buffer
     const bytes = buffer.subarray(0, this.#at)
-    this.#buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(bufferLength)
     this.#at = 0
     this.#hash.update(bytes)
     this.bytes += bytes.length
+    const target = this.#target
+    if ('writeNow' in target) {
+      target.writeNow(bytes)
+      if (buffer.length !== bufferLength) this.#use(Buffer.allocUnsafeSlow(bufferLength))
+      return
+    }
+    this.#use(this.#free.pop() ?? Buffer.allocUnsafeSlow(bufferLength))
     this.#queued += bytes.length
-    this.#queue = this.#queue.then(() => this.#write(bytes, buffer))
+    this.#queue = this.#queue.then(() => this.#write(bytes, {buffer, write: target.writeLater}))
   }
 
-  async #write(bytes: Buffer, buffer: Buffer): Promise<void> {
+  #use(buffer: Buffer): void {
+    this.#buffer = buffer
+    this.#view = new DataView(buffer.buffer)
+  }
+
+  async #write(bytes: Buffer, {buffer, write}: Later): Promise<void> {
     try {
-      if (this.#failure === undefined) await this.#target.write(bytes)
+      if (this.#failure === undefined) await write(bytes)
     } catch (error) {
       this.#failure = error
     }
@@ -144,9 +170,9 @@ export async function fileTarget(path: string): Promise<Target> {
     }
     const handle = await open(temporary, 'wx', 0o600)
     return {
-      write: async (bytes) => {
+      writeNow: (bytes) => {
         try {
-          for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten
+          for (let at = 0; at < bytes.length;) at += writeSync(handle.fd, bytes, at)
         } catch (cause) {
           throw failed(cause)
         }
@@ -170,7 +196,7 @@ export async function fileTarget(path: string): Promise<Target> {
 export function stdoutTarget(): Target {
   const {stdout} = process
   return {
-    write: async (bytes) => {
+    writeLater: async (bytes) => {
       if (!stdout.write(bytes) && stdout.errored === null) {
         await new Promise<void>((resolve) => {
           for (const event of ['drain', 'error', 'close']) stdout.once(event, () => resolve())

@@ -56,11 +56,8 @@ const place = fc.record({
 async function written(messages: readonly BucketMessage[], raw: boolean): Promise<{text: string; plain: number}> {
   const chunks: Buffer[] = []
   const nothing = (): Promise<void> => Promise.resolve()
-  const write = (chunk: Buffer): Promise<void> => {
-    chunks.push(Buffer.from(chunk))
-    return Promise.resolve()
-  }
-  const output = new Output({write, finish: nothing, abandon: nothing})
+  const writeNow = (chunk: Buffer): void => void chunks.push(Buffer.from(chunk))
+  const output = new Output({writeNow, finish: nothing, abandon: nothing})
   const writer = new JsonWriter(output, {raw})
   let plain = 0
   for (const message of messages) {
