@@ -83,7 +83,7 @@ export class UnrecordedError extends PartialError {
 export class PlanMovedError extends ConflictError {
   constructor(entity: Entity, moved: readonly string[]) {
     super(`The plan for '${entityName(entity)}' does not hold any more: ${moved.join(' and ')}. Nothing was changed.`, {
-      suggestions: [`lattice route show ${entityName(entity)}`, 'Plan again: lattice route plan'],
+      suggestions: [`lattice route show ${entityName(entity)}`, 'Plan again, with the words that made this plan.'],
       details: {entity: entity.name, key: entity.key, moved},
     })
   }

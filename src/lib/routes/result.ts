@@ -191,7 +191,7 @@ function previewOf(lattice: string, entity: Entity, legs: readonly Leg[]): {prev
     .map((version) => ({
       version,
       subjects: endpointsOf(lattice, entity).flatMap(({addressOf}) => addressOf(version) ?? []),
-      call: `lattice call ${versionName(entity, version)}`,
+      call: `lattice call ${versionName(entity, version)} ${entity.kind === 'service' ? 'ENDPOINT' : 'OPERATION'}`,
     }))
   return preview.length === 0 ? {} : {preview}
 }

@@ -6,7 +6,7 @@ import {openJwtDriver} from '../apply/jwt-driver.js'
 import {askApi, jetStream} from '../cache/jetstream.js'
 import {systemClock, type Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
-import {ConnectionError} from '../errors.js'
+import {ConnectionError, UsageError} from '../errors.js'
 import type {SigningKey} from '../keys/nkey.js'
 import {hasOperatorKey, readOperatorKey} from '../nats/operator-key.js'
 import type {ConnectSpec} from '../nats/spec.js'
@@ -76,7 +76,18 @@ export interface SessionOptions {
 export async function openSession(deps: RouteDeps, options: SessionOptions = {}): Promise<Session> {
   const {connection, spec, access} = deps
   const who = await identify(connection, spec)
+  refuseFilesOfTokens(who.account, access)
   return driverOf(who.account, access) === 'jwt' ? openByToken(deps, who, options) : openByFiles(deps, who)
+}
+
+/** What is meant for files would go to the servers by token, and the files would stay as they are. */
+function refuseFilesOfTokens(account: string, access: RouteAccess = {}): void {
+  const files = (access.files?.length ?? 0) > 0 || access.renderTo !== undefined || access.pid !== undefined
+  if (access.driver !== undefined || !files || !isTokenAccount(account)) return
+  throw new UsageError(`The mappings of account '${account}' stand in its token and not in configuration files.`, {
+    suggestions: ['Leave out --config, --pid and --render-to (and LATTICE_SERVER_CONFIG), or say --driver jwt.'],
+    details: {account},
+  })
 }
 
 async function openByToken(

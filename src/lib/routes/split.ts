@@ -1,4 +1,5 @@
 import type {EntityRef} from '../entity/entity.js'
+import {LatticeError} from '../errors.js'
 import {shellWord} from '../entity/require.js'
 import {parseVersion, type Version} from '../entity/version.js'
 import type {AskedSplit} from '../routing/weights.js'
@@ -102,6 +103,19 @@ export async function decideAndChange(
     (await readStored(session.store, entity, options)).stored
   const wanted = await decide(known, {session, recordOf})
   const stored = await readStored(session.store, wanted.entity, options)
-  const {entity, warnings} = routableEntity(wanted.entity, wanted.legs, {stored: stored.stored, known})
+  const look = (facts: Known): ReturnType<typeof routableEntity> =>
+    routableEntity(wanted.entity, wanted.legs, {stored: stored.stored, known: facts})
+  const again = (): Promise<Known> => knownEntities(deps, session.store, {...options, ref})
+  const {entity, warnings} = await orAgain(look, known, wanted.entity.kind === 'service' ? again : undefined)
   return changeRoute(session, {strategy, ...stored, ...wanted, entity, warnings}, options)
+}
+
+/** A busy instance may have answered too late to be seen, so a service is refused on the second look only. */
+async function orAgain<T>(look: (known: Known) => T, known: Known, again?: () => Promise<Known>): Promise<T> {
+  try {
+    return look(known)
+  } catch (error) {
+    if (again === undefined || !(error instanceof LatticeError)) throw error
+    return look(await again())
+  }
 }

@@ -1,4 +1,4 @@
-import {covers} from '../routing/subject.js'
+import {covers, patternOf} from '../routing/subject.js'
 import type {Entity} from '../entity/entity.js'
 import {entityName, shellWord, versionName} from '../entity/require.js'
 import {UnsafeError} from '../errors.js'
@@ -68,6 +68,9 @@ export async function planUnmapped(
       },
     )
   }
+  if (!(await isHeard(session, entity, heaviest.version))) {
+    return {legs: [], warnings: [`Nobody listens for '${name}' at all: neither on the source nor on a leg.`]}
+  }
   return {
     legs: [{version: heaviest.version, weight: 100}],
     reason: `Nobody listens on the source of '${name}' itself, so version ${heaviest.version} stays at 100 %.`,
@@ -84,6 +87,15 @@ async function isServed({system, account, lattice}: Session, entity: Entity): Pr
     }),
   )
   return served.every(Boolean)
+}
+
+/** True when anybody listens on the address of a version; a leg to nobody is worth no mapping. */
+async function isHeard({system, account, lattice}: Session, entity: Entity, version: string): Promise<boolean> {
+  const subjects = endpointsOf(lattice, entity).flatMap(({addressOf}) => addressOf(version) ?? [])
+  const heard = await Promise.all(
+    subjects.map((subject) => readSubscribers(system, {account, subject: patternOf(subject)})),
+  )
+  return heard.some((subscribers) => subscribers.length > 0)
 }
 
 /** Without the mapping several versions would share the traffic by chance; rule 2. */

@@ -248,6 +248,14 @@ describe.each(forms)('route ab with what it needs missing exits 11 %s', (...extr
     expect(text(result)).toContain('not in operator mode')
   })
 
+  test('for files where there are tokens: nothing is changed by another way than was meant', async () => {
+    await using lattice = await routes.lattice()
+    const result = await lattice.run(RouteAb, '70/30', '--config', '/nowhere/server.conf', ...extra)
+    expect(result.exitCode).toBe(2)
+    expect(text(result)).toContain('stand in its token and not in configuration files')
+    expect((await lattice.run(RouteShow, 'echo', '--json')).json()).toMatchObject({effective: {mappings: null}})
+  })
+
   test('for a server', async () => {
     await using lattice = await routes.lattice()
     const started = performance.now()

@@ -44,6 +44,20 @@ describe('clear', () => {
     expect(await measure(connection, source, 20)).toEqual({[two]: 20})
   })
 
+  test('of a route to nobody takes the mapping away, and says that nobody listens', async () => {
+    await using opened = await openRoutes(server.spec())
+    const {routes} = opened
+    const source = `clear${++count}.get`
+    const written = {sources: [source], addresses: [`1.0.0=${source}.v1`, `2.0.0=${source}.v2`]}
+    await routes.split(parseSplit(['80/20']), {...written, allow: ['no-subscriber']})
+
+    expect(await routes.undo(undefined, {sources: [source]})).toMatchObject({
+      legs: [],
+      changed: true,
+      warnings: [`Nobody listens for '${source}' at all: neither on the source nor on a leg.`],
+    })
+  })
+
   test('of a service with several endpoints clears all of them, where all are served', async () => {
     await using opened = await openRoutes(server.spec())
     const {routes, connection} = opened
