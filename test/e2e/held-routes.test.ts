@@ -152,6 +152,7 @@ test('a canary goes through its steps and stays', async () => {
 
 test.each([
   [['route', 'canary', '--to', '2.0.0', '--step', '5,100', '--every', '1s'], 'Steps need a --gate'],
+  [['route', 'canary', '--to', '2.0.0', '--step', '5,100', '--every', '1s', '--gate', ' '], 'Steps need a --gate'],
   [['route', 'canary', '--to', '2.0.0', '--step', '50,25', '--every', '1s', '--gate', 'none'], 'are no steps'],
   [['route', 'canary', '--to', '2.0.0'], 'A canary needs a share.'],
   [['route', 'canary', '--to', '2.0.0', '--step', '5', '--weight', '5'], 'cannot also be provided'],

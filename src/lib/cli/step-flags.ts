@@ -39,7 +39,9 @@ export function stepsOf({weight, step, every, gate, ...flags}: StepFlags): {read
     return {weight}
   }
   if (every === undefined) throw tooLittle('Steps need --every, the time that each of them stays.')
-  if (gate === undefined) throw tooLittle('Steps need a --gate; --gate none lets time alone decide.')
+  // A shell says yes to nothing at all, such as a variable that is not set.
+  if (gate === undefined || gate.trim() === '')
+    throw tooLittle('Steps need a --gate; --gate none lets time alone decide.')
   const timeoutMs = flags['gate-timeout'] ?? gateTimeoutMs
   return {weights: step, everyMs: every, gate: gate === 'none' ? undefined : {command: gate, timeoutMs}}
 }

@@ -30,12 +30,8 @@ export async function runGate(
   state: GateState,
   {signal, clock}: {readonly signal: AbortSignal; readonly clock: Clock},
 ): Promise<GateAnswer> {
-  const child = spawn(command, {
-    shell: true,
-    detached: true,
-    stdio: ['ignore', 2, 2],
-    env: {...process.env, ...variablesOf(state)},
-  })
+  const child = start(command, state)
+  if (child instanceof Error) return {passed: false, reason: `it cannot be started: ${child.message}`}
   const ended = endOf(child)
   const over = new AbortController()
   const late = clock.sleep(timeoutMs, AbortSignal.any([signal, over.signal])).then(
@@ -47,6 +43,16 @@ export async function runGate(
   if (typeof first !== 'string') return first
   await endGroup(child, ended, clock)
   return {passed: false, reason: first}
+}
+
+/** What the system refuses at once is an answer too: what was before has to come back. */
+function start(command: string, state: GateState): ChildProcess | Error {
+  try {
+    const env = {...process.env, ...variablesOf(state)}
+    return spawn(command, {shell: true, detached: true, stdio: ['ignore', 2, 2], env})
+  } catch (error) {
+    return error as Error
+  }
 }
 
 function variablesOf({entity, version, weight, step, steps}: GateState): Record<string, string> {

@@ -51,7 +51,7 @@ export async function stepTraffic(deps: RouteDeps, canary: SteppedCanary, steppi
   let done: DoneStep | undefined
   for (const [index, weight] of steps.weights.entries()) {
     const about = {step: index + 1, steps: steps.weights.length, weight}
-    done = await takeStep(canary, stepping, {about, last: done})
+    done = await orPutBack(stepping, done, (last) => takeStep(canary, stepping, {about, last}))
     if (done.change.dryRun) return {last: eventOf(done, 'live'), interrupted: false}
     const refusal = await waitAndAsk(canary, stepping, done)
     if (refusal === undefined) continue
@@ -59,7 +59,22 @@ export async function stepTraffic(deps: RouteDeps, canary: SteppedCanary, steppi
     if (stepping.signal.aborted) return {last: event, interrupted: true}
     throw new GateFailedError(event, steps.gate?.command ?? '', refusal)
   }
-  return {last: await keep(canary, stepping, done!), interrupted: false}
+  return {last: await orPutBack(stepping, done, (last) => keep(canary, stepping, last!)), interrupted: false}
+}
+
+/** A step that cannot be taken, because the version died for one, is no reason to stay at the one before it. */
+async function orPutBack<T>(
+  stepping: Stepping,
+  last: DoneStep | undefined,
+  next: (last: DoneStep | undefined) => Promise<T>,
+): Promise<T> {
+  try {
+    return await next(last)
+  } catch (error) {
+    // What somebody else changed is left alone; what cannot go back now says in its record when it does.
+    if (last !== undefined) await putBack(stepping, last, 'the next step could not be taken').catch(() => undefined)
+    throw error
+  }
 }
 
 /** What is to be raised, how, and with which options. */

@@ -3,6 +3,7 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {systemClock} from '../../../src/lib/clock.js'
 import {parseVersion} from '../../../src/lib/entity/version.js'
 import {createTemporaryUser} from '../../../src/lib/keys/operator.js'
+import {openConnection} from '../../../src/lib/nats/connect.js'
 import type {ChangeOptions} from '../../../src/lib/routes/draft.js'
 import type {Held} from '../../../src/lib/routes/hold.js'
 import type {RouteChange} from '../../../src/lib/routes/result.js'
@@ -242,6 +243,7 @@ describe('a canary in steps', () => {
   test.each([
     ['says no', '[ "$LATTICE_ROUTE_STEP" = 1 ]', 'it ended with exit 1', {}],
     ['is not there', 'no-such-command-anywhere', 'it ended with exit 127', {}],
+    ['cannot even be started', '\u0000', 'it cannot be started', {}],
     ['takes too long', 'sleep 60', 'it did not end within 100 ms', {timeoutMs: 100}],
   ])('puts back what was before when its gate %s', async (_, gate, reason, more) => {
     await using opened = await open()
@@ -250,10 +252,26 @@ describe('a canary in steps', () => {
     const {events, ended} = step(opened, gate, more)
 
     const failure: unknown = await ended.catch((error: unknown) => error)
-    expect(failure).toMatchObject({kind: 'gateFailed', details: {reason}})
+    expect(failure).toMatchObject({kind: 'gateFailed', details: {reason: expect.stringContaining(reason) as string}})
     expect(events.at(-1)).toMatchObject({event: 'restored', legs: all(one), strategy: 'restore'})
     expect(await opened.record()).toMatchObject({legs: all(one)})
     expect(await measure(opened.connection, opened.source, 20)).toEqual({[one]: 20})
+  })
+
+  test('puts back what was before when its version dies between two steps', async () => {
+    await using opened = await open([one])
+    const {routes, ref, entity, spec} = opened
+    await routes.cutOver(one, {entity: ref})
+    const worker = await openConnection(spec)
+    serveVersion(worker, {lattice: spec.lattice, entity, version: two}, {dark: true})
+    await worker.flush()
+    const {events, ended} = step(opened, undefined, {everyMs: 500})
+    await until(() => events.length === 1, 10_000)
+    await worker.close()
+
+    await expect(ended).rejects.toMatchObject({kind: 'unsafe'})
+    expect(events.at(-1)).toMatchObject({event: 'restored', legs: all(one)})
+    expect(await opened.record()).toMatchObject({legs: all(one)})
   })
 
   test('puts back what was before on a signal, also while the gate runs', async () => {
