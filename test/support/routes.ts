@@ -7,7 +7,7 @@ import {openConnection} from '../../src/lib/nats/connect.js'
 import type {ConnectSpec} from '../../src/lib/nats/spec.js'
 import {SystemClient} from '../../src/lib/nats/system.js'
 import {Routes} from '../../src/lib/routes/routes.js'
-import {openStore, type RouteStore} from '../../src/lib/routes/store.js'
+import {openStore, type RouteStore} from '../../src/lib/routes/store/store.js'
 import {legAddress, queueGroup, sourceOf, type Addressed} from '../../src/lib/routing/source.js'
 
 /** Routes as a command opens them, with the connections they use; dispose it. */

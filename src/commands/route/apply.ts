@@ -7,7 +7,7 @@ import {dryRunFlag} from '../../lib/cli/flags.js'
 import {allowFlag, changeOptions, repairFlag, RouteCommand, shareFlag} from '../../lib/cli/route-command.js'
 import {UnsafeError, UsageError} from '../../lib/errors.js'
 import {readInput} from '../../lib/files/read-input.js'
-import type {AskedChange} from '../../lib/routes/many.js'
+import type {AskedChange} from '../../lib/routes/text/many.js'
 import type {RouteChange} from '../../lib/routes/result.js'
 
 interface Applied {
@@ -93,10 +93,10 @@ interface Asked {
 
 async function readAsked(plan: string | undefined, file: string | undefined): Promise<Asked> {
   if (plan === undefined) {
-    const {parseManifest} = await import('../../lib/routes/manifest.js')
+    const {parseManifest} = await import('../../lib/routes/text/manifest.js')
     return {asked: await parseManifest(await readInput(file!, 'routes')), allow: []}
   }
-  const {changesOfPlan, parsePlan} = await import('../../lib/routes/plan-file.js')
+  const {changesOfPlan, parsePlan} = await import('../../lib/routes/text/plan-file.js')
   const parsed = parsePlan(await readInput(plan, 'plan'))
   return {asked: changesOfPlan(parsed), allow: parsed.allow, planned: parsed.lattice}
 }

@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import {endWith} from '../../lib/cli/exit-code.js'
 import {subjectFlags, unversionedRefArg, writtenSubjects, RoutesCommand} from '../../lib/cli/route-command.js'
 import {routeDifferencesView} from '../../lib/output/route-life.js'
-import type {RouteDifference} from '../../lib/routes/diff.js'
+import type {RouteDifference} from '../../lib/routes/proof/diff.js'
 
 interface RouteDiffResult {
   readonly lattice: string

@@ -1,6 +1,6 @@
 import {subjectFlags, unversionedRefArg, writtenSubjects, RoutesCommand} from '../../lib/cli/route-command.js'
 import {routeHistoryView} from '../../lib/output/route-life.js'
-import type {RouteHistory} from '../../lib/routes/history.js'
+import type {RouteHistory} from '../../lib/routes/proof/history.js'
 
 export default class RouteHistoryCommand extends RoutesCommand<RouteHistory> {
   static override summary = 'Show who changed the route of an entity, when, why, and from what to what.'

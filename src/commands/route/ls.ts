@@ -1,7 +1,7 @@
 import {accessFlags} from '../../lib/cli/access-flags.js'
 import {RoutesCommand} from '../../lib/cli/route-command.js'
 import {routesView} from '../../lib/output/route.js'
-import type {RouteView} from '../../lib/routes/view.js'
+import type {RouteView} from '../../lib/routes/proof/view.js'
 
 interface RouteList {
   readonly lattice: string

@@ -13,7 +13,7 @@ import {
   versionsFlag,
 } from '../../lib/cli/route-command.js'
 import {UsageError} from '../../lib/errors.js'
-import type {RoutePlan} from '../../lib/routes/plan-file.js'
+import type {RoutePlan} from '../../lib/routes/text/plan-file.js'
 import type {RouteChange} from '../../lib/routes/result.js'
 
 interface Planned {
@@ -66,8 +66,8 @@ export default class RoutePlanCommand extends RouteCommand<Planned> {
         suggestions: ['lattice route plan 70/30 -o plan.json', 'lattice route plan -f routes.yaml -o plan.json'],
       })
     }
-    const {parseManifest} = await import('../../lib/routes/manifest.js')
-    const {planOf} = await import('../../lib/routes/plan-file.js')
+    const {parseManifest} = await import('../../lib/routes/text/manifest.js')
+    const {planOf} = await import('../../lib/routes/text/plan-file.js')
     const {parseSplit} = await import('../../lib/routing/weights.js')
     const asked = flags.file === undefined ? [] : await parseManifest(await readRoutes(flags.file))
     const split = legs.length === 0 ? undefined : parseSplit(legs)

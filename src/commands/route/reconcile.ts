@@ -3,7 +3,7 @@ import {RoutesCommand} from '../../lib/cli/route-command.js'
 import {confirmFlag} from '../../lib/cli/confirm.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
 import {reconciliationView} from '../../lib/output/route-steps.js'
-import type {Reconciliation} from '../../lib/routes/reconcile.js'
+import type {Reconciliation} from '../../lib/routes/strategies/reconcile.js'
 
 export default class RouteReconcile extends RoutesCommand<Reconciliation> {
   static override summary = 'Put back the routes whose time is over, and end the changes whose command died.'

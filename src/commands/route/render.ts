@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags'
 
 import {outputFileFlag, writeOutput} from '../../lib/cli/output-file.js'
 import {unversionedRefArg, RoutesCommand} from '../../lib/cli/route-command.js'
-import type {RenderedRoutes} from '../../lib/routes/render.js'
+import type {RenderedRoutes} from '../../lib/routes/text/render.js'
 import {renderFormats, type RenderFormat} from '../../lib/routing/render-formats.js'
 
 export default class RouteRender extends RoutesCommand<RenderedRoutes> {

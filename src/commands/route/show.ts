@@ -3,7 +3,7 @@ import {windowFlag} from '../../lib/cli/observe-args.js'
 import {subjectFlags, unversionedRefArg, writtenSubjects, RoutesCommand} from '../../lib/cli/route-command.js'
 import {observedView} from '../../lib/output/observed.js'
 import {routeDetailsView} from '../../lib/output/route.js'
-import type {RouteView} from '../../lib/routes/view.js'
+import type {RouteView} from '../../lib/routes/proof/view.js'
 
 export default class RouteShow extends RoutesCommand<RouteView> {
   static override summary = 'Show the route of an entity: what is asked, live on which servers, and observed.'

@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import {RoutesCommand, subjectFlags, unversionedRefFlag, writtenSubjects} from '../../lib/cli/route-command.js'
 import {traceTargetArg} from '../../lib/cli/observe-args.js'
 import {tracedRouteView} from '../../lib/output/trace.js'
-import type {TracedRoute} from '../../lib/routes/trace.js'
+import type {TracedRoute} from '../../lib/routes/proof/trace.js'
 
 export default class RouteTrace extends RoutesCommand<TracedRoute> {
   static override summary = 'Show where messages to a subject or an entity would go now, without sending any.'

@@ -6,7 +6,7 @@ import {durationFlag} from '../../lib/cli/flags.js'
 import {RouteCommand, subjectFlags, unversionedRefArg, writtenSubjects} from '../../lib/cli/route-command.js'
 import {routeVerificationView} from '../../lib/output/route-life.js'
 import type {RouteChange} from '../../lib/routes/result.js'
-import type {RouteVerification} from '../../lib/routes/verify.js'
+import type {RouteVerification} from '../../lib/routes/proof/verify.js'
 
 type Verified = RouteVerification & {readonly repaired?: readonly RouteChange[]}
 
@@ -37,7 +37,7 @@ export default class RouteVerify extends RouteCommand<Verified> {
     const {args, flags} = await this.parse(RouteVerify)
     await using lattice = await this.openToChange({...flags, 'dry-run': !flags.repair})
     const routes = await lattice.routes()
-    const {isUnverified} = await import('../../lib/routes/verify.js')
+    const {isUnverified} = await import('../../lib/routes/proof/verify.js')
     const options = {...writtenSubjects(flags), waitMs: flags.wait}
 
     const found = await routes.verify(args.entity, options)

@@ -5,7 +5,7 @@ import {durationFlag} from '../../lib/cli/flags.js'
 import {RedrawnText} from '../../lib/cli/redraw.js'
 import {RoutesCommand, subjectFlags, unversionedRefArg, writtenSubjects} from '../../lib/cli/route-command.js'
 import {routeTickView} from '../../lib/output/observed.js'
-import type {RouteTick} from '../../lib/routes/watch.js'
+import type {RouteTick} from '../../lib/routes/proof/watch.js'
 
 export default class RouteWatch extends RoutesCommand<Partial<RouteTick>> {
   static override summary = 'Keep the route of an entity on screen: asked, applied and observed, until Ctrl-C.'

@@ -1,5 +1,5 @@
 import type {ChangeOptions} from '../routes/draft.js'
-import type {Reopen} from '../routes/hold.js'
+import type {Reopen} from '../routes/strategies/hold.js'
 import type {RouteChange} from '../routes/result.js'
 import type {Routes} from '../routes/routes.js'
 import {Lattice} from '../lattice.js'

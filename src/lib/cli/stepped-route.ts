@@ -1,4 +1,4 @@
-import type {Stepped, SteppedCanary, StepEvent} from '../routes/steps.js'
+import type {Stepped, SteppedCanary, StepEvent} from '../routes/strategies/steps.js'
 import {stepLine} from '../output/route-steps.js'
 import {HeldRouteCommand} from './held-route.js'
 import {changeOptions} from './route-command.js'

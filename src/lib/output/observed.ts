@@ -1,6 +1,6 @@
 import type {ObservedLeg, ObservedSplit} from '../observe/split.js'
-import type {RouteView} from '../routes/view.js'
-import type {RouteTick} from '../routes/watch.js'
+import type {RouteView} from '../routes/proof/view.js'
+import type {RouteTick} from '../routes/proof/watch.js'
 import {fields} from './fields.js'
 import {table, type TableOptions} from './table.js'
 import {clean} from './text.js'

@@ -1,6 +1,6 @@
 import type {TraceEvent, TraceHop} from '../observe/trace-events.js'
 import type {Fate, TracedSubscriber} from '../observe/traced.js'
-import type {TracedEndpoint, TracedRoute} from '../routes/trace.js'
+import type {TracedEndpoint, TracedRoute} from '../routes/proof/trace.js'
 import {intervalText, oneDecimal} from './observed.js'
 import {table, type TableOptions} from './table.js'
 import {clean} from './text.js'

@@ -16,14 +16,14 @@ import {
 } from './draft.js'
 import {NotLiveError, OvertakenError, RefusedPushError, SilentServersError, UnknownOutcomeError} from './failure.js'
 import {isUnrecorded, refuseDrift, refuseOtherRevision, refuseOtherWorld} from './guards.js'
-import {probeChange} from './probe.js'
-import {examinePlans, refuseProblems} from './preflight.js'
+import {probeChange} from './proof/probe.js'
+import {examinePlans, refuseProblems} from './preflight/preflight.js'
 import {beginRecords, endRecords, restoreRecords, type BegunPlan} from './record-change.js'
 import {changeResult, presentServers, type RouteChange} from './result.js'
 import {serverNow, type Session} from './session.js'
-import {takeLease, type Lease} from './take-lease.js'
+import {takeLease, type Lease} from './store/take-lease.js'
 import {lightenPlan, settleRecord} from './settle.js'
-import {refuseOneWay} from './way-back.js'
+import {refuseOneWay} from './strategies/way-back.js'
 
 /** How long what was handed to the servers may take to be live everywhere. */
 const verifyWithinMs = 2000
@@ -66,7 +66,7 @@ async function changePlans(
       return changeResult(session, plan, {changed: true, outcomes, revision, record: applyingRecord(session, plan)})
     })
     if (options.print === undefined) return planned
-    const {printChanges} = await import('./print.js')
+    const {printChanges} = await import('./text/print.js')
     return printChanges(session, plans, planned)
   }
   await using lease = await takeLease(session, plans)

@@ -15,9 +15,9 @@ import {discoverServices} from '../services/discover.js'
 import type {ServiceEntity} from '../services/service.js'
 import type {ChangeOptions, WantedRoute} from './draft.js'
 import type {Known} from './infer.js'
-import {readSubscribers} from './subscribers.js'
+import {readSubscribers} from './preflight/subscribers.js'
 import type {RouteDeps} from './session.js'
-import {UnreadableRouteError, type RouteStore, type StoredRoute} from './store.js'
+import {UnreadableRouteError, type RouteStore, type StoredRoute} from './store/store.js'
 import {isPlain, plainEntity, recordedEntity, routableEntity, type Target} from './target.js'
 
 /** What runs, and what is recorded; an entity of a record need not run. */

@@ -3,31 +3,31 @@ import type {Version} from '../entity/version.js'
 import type {RouteRecord} from '../records/route.js'
 import {routeKey, type Addressed} from '../routing/source.js'
 import type {AskedSplit} from '../routing/weights.js'
-import type {AdoptOptions} from './adopt.js'
-import type {RouteDifference} from './diff.js'
+import type {AdoptOptions} from './proof/adopt.js'
+import type {RouteDifference} from './proof/diff.js'
 import type {ChangeOptions} from './draft.js'
 import {knownRoutes, requireRouted, routeOf} from './find.js'
-import type {RouteHistory} from './history.js'
-import type {Held, Holding} from './hold.js'
+import type {RouteHistory} from './proof/history.js'
+import type {Held, Holding} from './strategies/hold.js'
 import type {SplitHints} from './infer.js'
-import type {LintAccountOptions, LintedAccount} from './lint-account.js'
-import type {RenderedRoutes, RenderOptions} from './render.js'
-import {changeMany, type AskedChange} from './many.js'
-import {openReady} from './ready.js'
-import type {Reconciliation, ReconcileOptions} from './reconcile.js'
+import type {LintAccountOptions, LintedAccount} from './text/lint-account.js'
+import type {RenderedRoutes, RenderOptions} from './text/render.js'
+import {changeMany, type AskedChange} from './text/many.js'
+import {openReady} from './strategies/ready.js'
+import type {Reconciliation, ReconcileOptions} from './strategies/reconcile.js'
 import type {RouteChange} from './result.js'
-import type {ObserveRouteOptions} from './observed.js'
+import type {ObserveRouteOptions} from './proof/observed.js'
 import {openReader, type RouteDeps} from './session.js'
-import {cutOver, splitTraffic, type PlaceOption} from './split.js'
-import type {Stepped, SteppedCanary, Stepping} from './steps.js'
-import {openStore} from './store.js'
-import type {Fault, Shift} from './strategies.js'
+import {cutOver, splitTraffic, type PlaceOption} from './strategies/split.js'
+import type {Stepped, SteppedCanary, Stepping} from './strategies/steps.js'
+import {openStore} from './store/store.js'
+import type {Fault, Shift} from './strategies/strategies.js'
 import type {Target, WrittenSubjects} from './target.js'
-import type {TracedRoute, TraceRouteOptions} from './trace.js'
-import {clearRoute, undoRoute, type UndoOptions} from './undo.js'
-import type {RouteVerification, VerifyOptions} from './verify.js'
-import {routeView, type RouteView} from './view.js'
-import type {RouteTick, WatchOptions} from './watch.js'
+import type {TracedRoute, TraceRouteOptions} from './proof/trace.js'
+import {clearRoute, undoRoute, type UndoOptions} from './strategies/undo.js'
+import type {RouteVerification, VerifyOptions} from './proof/verify.js'
+import {routeView, type RouteView} from './proof/view.js'
+import type {RouteTick, WatchOptions} from './proof/watch.js'
 
 /** The routes of one lattice: how the traffic of its entities is split over their versions. */
 export class Routes {
@@ -56,7 +56,7 @@ export class Routes {
 
   /** Gives one version its share of an entity's traffic; the others keep their proportions. */
   async shift(shift: Shift, options: ChangeOptions = {}): Promise<RouteChange> {
-    const {shiftTraffic} = await import('./strategies.js')
+    const {shiftTraffic} = await import('./strategies/strategies.js')
     return shiftTraffic(this.#deps, shift, options)
   }
 
@@ -65,7 +65,7 @@ export class Routes {
     fault: Fault,
     {entity, ...options}: ChangeOptions & {readonly entity?: EntityRef | undefined} = {},
   ): Promise<RouteChange> {
-    const {simulateFault} = await import('./strategies.js')
+    const {simulateFault} = await import('./strategies/strategies.js')
     return simulateFault(this.#deps, {fault, entity}, options)
   }
 
@@ -74,19 +74,19 @@ export class Routes {
     act: (options: ChangeOptions) => Promise<RouteChange>,
     held: {readonly options: ChangeOptions; readonly holding: Holding},
   ): Promise<Held> {
-    const {holdRoute} = await import('./hold.js')
+    const {holdRoute} = await import('./strategies/hold.js')
     return holdRoute(this.#deps, act, held)
   }
 
   /** Raises a version's share step by step. */
   async step(canary: SteppedCanary, stepping: Stepping): Promise<Stepped> {
-    const {stepTraffic} = await import('./steps.js')
+    const {stepTraffic} = await import('./strategies/steps.js')
     return stepTraffic(this.#deps, canary, stepping)
   }
 
   /** Puts back what should be back by now, and ends what died. */
   async reconcile(options: ReconcileOptions = {}): Promise<Reconciliation> {
-    const {reconcileRoutes} = await import('./reconcile.js')
+    const {reconcileRoutes} = await import('./strategies/reconcile.js')
     return reconcileRoutes(this.#deps, options)
   }
 
@@ -139,19 +139,19 @@ export class Routes {
     const stored = await store.get(routeKey(entity))
     const shown = routeView(known.lattice, entity, {stored, view})
     if (observe === undefined) return shown
-    const {observeRoute} = await import('./observed.js')
+    const {observeRoute} = await import('./proof/observed.js')
     return {...shown, ...(await observeRoute(this.#deps, {entity, view: shown}, observe))}
   }
 
   /** Reports the route of one entity again and again; without a reference, of the only one there is. */
   async watch(target: Target, options: WatchOptions): Promise<RouteTick | undefined> {
-    const {watchRoute} = await import('./watch.js')
+    const {watchRoute} = await import('./proof/watch.js')
     return watchRoute(this.#deps, target, options)
   }
 
   /** Where messages would go now, by messages that nobody gets: to a subject, or to those of an entity. */
   async trace(target: Target | string, options: TraceRouteOptions): Promise<TracedRoute> {
-    const {tracePlain, traceRoute} = await import('./trace.js')
+    const {tracePlain, traceRoute} = await import('./proof/trace.js')
     return typeof target === 'string'
       ? tracePlain(this.#deps, target, options)
       : traceRoute(this.#deps, target, options)
@@ -159,13 +159,13 @@ export class Routes {
 
   /** Who changed a route, when, why and from what to what. */
   async history(ref: EntityRef | undefined, written: WrittenSubjects = {}): Promise<RouteHistory> {
-    const {routeHistory} = await import('./history.js')
+    const {routeHistory} = await import('./proof/history.js')
     return routeHistory(this.#deps, ref, written)
   }
 
   /** How what is recorded differs from what is live; of one route, or of all. */
   async diff(ref: EntityRef | undefined, written: WrittenSubjects = {}): Promise<RouteDifference[]> {
-    const {differenceOf} = await import('./diff.js')
+    const {differenceOf} = await import('./proof/diff.js')
     const named = ref !== undefined || (written.sources?.length ?? 0) > 0
     const views = named ? [await this.show(ref, written)] : await this.list()
     return views.map(differenceOf)
@@ -173,31 +173,31 @@ export class Routes {
 
   /** Whether what is recorded is live on every server; of one route, or of all. */
   async verify(ref: EntityRef | undefined, options: VerifyOptions = {}): Promise<RouteVerification> {
-    const {verifyRoutes} = await import('./verify.js')
+    const {verifyRoutes} = await import('./proof/verify.js')
     return verifyRoutes(this.#deps, ref, options)
   }
 
   /** Makes what is recorded live again where it is not. */
   async repair(verification: RouteVerification, options: ChangeOptions = {}): Promise<RouteChange[]> {
-    const {repairRoutes} = await import('./repair.js')
+    const {repairRoutes} = await import('./proof/repair.js')
     return repairRoutes(this.#deps, verification, options)
   }
 
   /** Takes over a mapping that was made elsewhere. */
   async adopt(ref: EntityRef | undefined, options: AdoptOptions = {}): Promise<RouteChange> {
-    const {adoptRoute} = await import('./adopt.js')
+    const {adoptRoute} = await import('./proof/adopt.js')
     return adoptRoute(this.#deps, ref, options)
   }
 
   /** What is wrong with the mappings of the account as it is now. */
   async lint(options: LintAccountOptions = {}): Promise<LintedAccount> {
-    const {lintAccount} = await import('./lint-account.js')
+    const {lintAccount} = await import('./text/lint-account.js')
     return lintAccount(this.#deps, options)
   }
 
   /** The recorded routes as text for another tool; of one entity or all. */
   async render(ref: EntityRef | undefined, options: RenderOptions): Promise<RenderedRoutes> {
-    const {renderRoutes} = await import('./render.js')
+    const {renderRoutes} = await import('./text/render.js')
     return renderRoutes(this.#deps, ref, options)
   }
 

@@ -14,8 +14,8 @@ import {hasSystemCredentials, type Monitoring, type SystemClient} from '../nats/
 import {MissingSystemCredentialsError} from '../nats/system-user.js'
 import type {Destination} from '../routing/plan.js'
 import type {RouteAccess} from './access.js'
-import {ownSources} from './own-sources.js'
-import {openStore, type RouteStore} from './store.js'
+import {ownSources} from './store/own-sources.js'
+import {openStore, type RouteStore} from './store/store.js'
 import {identify, isTokenAccount, NoTokenAccountError, type Who} from './who.js'
 
 /** What routes are read and changed through. */
@@ -142,7 +142,7 @@ async function openByFiles(deps: RouteDeps, who: Who): Promise<Session> {
     timeoutMs: spec.timeoutMs,
   })
   const shown = system ?? monitors ?? driver.seen
-  const monitoring = shown ?? new (await import('./own-monitoring.js')).OwnMonitoring(connection, spec.timeoutMs)
+  const monitoring = shown ?? new (await import('./proof/own-monitoring.js')).OwnMonitoring(connection, spec.timeoutMs)
   const [facts, view] = await Promise.all([readFacts({system: monitoring, clock}), driver.read()])
   const blind = shown === undefined
   return {deps, clock, lattice: spec.lattice, store, driver, system: monitoring, account, facts, who, view, blind}

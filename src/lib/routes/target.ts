@@ -8,7 +8,7 @@ import {parseSourceAndLegs, warnAboutLegs} from '../services/plain.js'
 import {routeKey} from '../routing/source.js'
 import type {Leg} from '../routing/weights.js'
 import type {Known} from './infer.js'
-import type {RouteStore, StoredRoute} from './store.js'
+import type {RouteStore, StoredRoute} from './store/store.js'
 
 /** What a route command is about, as it was written. */
 export interface Target extends WrittenSubjects {

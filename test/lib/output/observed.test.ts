@@ -5,8 +5,8 @@ import {parseVersion} from '../../../src/lib/entity/version.js'
 import type {ObservedSplit} from '../../../src/lib/observe/split.js'
 import {bar, observedView, routeTickView} from '../../../src/lib/output/observed.js'
 import {tracedRouteView} from '../../../src/lib/output/trace.js'
-import type {TracedEndpoint} from '../../../src/lib/routes/trace.js'
-import type {RouteTick} from '../../../src/lib/routes/watch.js'
+import type {TracedEndpoint} from '../../../src/lib/routes/proof/trace.js'
+import type {RouteTick} from '../../../src/lib/routes/proof/watch.js'
 
 const [one, two] = [parseVersion('1.0.0'), parseVersion('2.0.0')]
 

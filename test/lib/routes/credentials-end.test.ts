@@ -6,7 +6,7 @@ import {expect, test} from 'vitest'
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {createTemporaryUser, credsText} from '../../../src/lib/keys/operator.js'
 import type {ConnectSpec} from '../../../src/lib/nats/spec.js'
-import {readEndings} from '../../../src/lib/routes/credentials-end.js'
+import {readEndings} from '../../../src/lib/routes/strategies/credentials-end.js'
 import type {Session} from '../../../src/lib/routes/session.js'
 import {tempFolder} from '../../support/temp.js'
 

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 
 import {LatticeError} from '../../../src/lib/errors.js'
-import {parseManifest} from '../../../src/lib/routes/manifest.js'
-import {changesOfPlan, parsePlan} from '../../../src/lib/routes/plan-file.js'
+import {parseManifest} from '../../../src/lib/routes/text/manifest.js'
+import {changesOfPlan, parsePlan} from '../../../src/lib/routes/text/plan-file.js'
 import {mappingDigest} from '../../../src/lib/routing/plan.js'
 
 const runs = 1500

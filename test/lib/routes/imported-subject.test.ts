@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import {expect, test} from 'vitest'
 
-import {translateSubject} from '../../../src/lib/routes/imported-subject.js'
+import {translateSubject} from '../../../src/lib/routes/preflight/imported-subject.js'
 
 test.each([
   ['shop.get', 'shop.get', 'orders.get', 'orders.get'],

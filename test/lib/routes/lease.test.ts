@@ -5,7 +5,7 @@ import {Bucket} from '../../../src/lib/cache/bucket.js'
 import type {Clock} from '../../../src/lib/clock.js'
 import {systemClock} from '../../../src/lib/clock.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
-import {AccountLease, type LeaseOptions} from '../../../src/lib/routes/lease.js'
+import {AccountLease, type LeaseOptions} from '../../../src/lib/routes/store/lease.js'
 import {startOperatorServer, type OperatorServer} from '../../support/nats-server.js'
 import {until} from '../../support/until.js'
 

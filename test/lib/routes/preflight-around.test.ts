@@ -1,8 +1,8 @@
 import {describe, expect, test} from 'vitest'
 
 import type {ChangePlan} from '../../../src/lib/routes/draft.js'
-import {judgeSurroundings} from '../../../src/lib/routes/preflight-around.js'
-import type {Surroundings} from '../../../src/lib/routes/surroundings.js'
+import {judgeSurroundings} from '../../../src/lib/routes/preflight/around.js'
+import type {Surroundings} from '../../../src/lib/routes/preflight/surroundings.js'
 import {predictTable} from '../../../src/lib/routing/effective.js'
 import type {MappingPlan} from '../../../src/lib/routing/plan.js'
 

@@ -5,7 +5,7 @@ import {Bucket, ensureBucket} from '../../../src/lib/cache/bucket.js'
 import {askApi, jetStream} from '../../../src/lib/cache/jetstream.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
 import {routeSchema, type RouteRecord} from '../../../src/lib/records/route.js'
-import {openStore, type RouteStore} from '../../../src/lib/routes/store.js'
+import {openStore, type RouteStore} from '../../../src/lib/routes/store/store.js'
 import {startNatsServer, type TestServer} from '../../support/nats-server.js'
 
 let server: TestServer
