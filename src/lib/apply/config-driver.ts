@@ -6,7 +6,7 @@ import type {FileMappings} from '../conf/mappings-text.js'
 import type {Environment} from '../conf/resolve.js'
 import {ConflictError, ConnectionError, LatticeError, UsageError} from '../errors.js'
 import type {Monitoring, SystemClient} from '../nats/system.js'
-import {compareTables} from '../routing/effective.js'
+import {compareTables, type MappingTable} from '../routing/effective.js'
 import {readServers} from './account-state.js'
 import {applyToFiles} from './config-apply.js'
 import {readMappingFile, type MappingFile} from './config-file.js'
@@ -48,6 +48,8 @@ export interface ConfigDriverOptions {
   readonly clock: Clock
   readonly timeoutMs: number
   readonly env?: Environment | undefined
+  /** Whether files that differ are what a command left that died between them; asked where they do. */
+  readonly isTorn?: ((tables: readonly MappingTable[]) => Promise<boolean>) | undefined
 }
 
 /** The driver's options with what was found out once. */
@@ -172,9 +174,16 @@ export async function readConfiguration(
   if (token !== undefined) throw new OperatorFileError(files[0]?.main ?? token.server.name)
   const [first, ...others] = files
   const other = others.find(({mappings}) => !sameMappings(mappings, first!.mappings))
-  if (other !== undefined && !newest) throw new FilesDifferError(first!.path, other.path)
+  if (other !== undefined && !newest && !(await target.isTorn?.(files.map((file) => predictFile(file.mappings))))) {
+    throw new FilesDifferError(first!.path, other.path)
+  }
   const mappings = first?.mappings ?? liveMappings(servers)
-  const view = {mappings: asTokenMappings(mappings), servers, digest: digestOf(files, mappings)}
+  const view = {
+    mappings: asTokenMappings(mappings),
+    servers,
+    digest: digestOf(files, mappings),
+    agreed: other === undefined,
+  }
   return {files, view}
 }
 
@@ -230,7 +239,10 @@ export class NoConfigError extends ConnectionError {
 export class FilesDifferError extends ConflictError {
   constructor(one: string, other: string) {
     super(`The mappings in '${one}' and '${other}' differ, so none of them can be changed safely.`, {
-      suggestions: [`diff ${one} ${other}`],
+      suggestions: [
+        `diff ${one} ${other}`,
+        '--repair   (writes this route into all of them, and leaves the rest of each)',
+      ],
       details: {files: [one, other]},
     })
   }

@@ -16,6 +16,7 @@ import type {Destination} from '../routing/plan.js'
 import type {RouteAccess} from './access.js'
 import {ownSources} from './store/own-sources.js'
 import {openStore, type RouteStore} from './store/store.js'
+import {tornTables} from './store/torn.js'
 import {identify, isTokenAccount, NoTokenAccountError, type Who} from './who.js'
 
 /** What routes are read and changed through. */
@@ -77,7 +78,7 @@ export async function openSession(deps: RouteDeps, options: SessionOptions = {})
   const {connection, spec, access} = deps
   const who = await identify(connection, spec)
   refuseFilesOfTokens(who.account, access)
-  return driverOf(who.account, access) === 'jwt' ? openByToken(deps, who, options) : openByFiles(deps, who)
+  return driverOf(who.account, access) === 'jwt' ? openByToken(deps, who, options) : openByFiles(deps, who, options)
 }
 
 /** What is meant for files would go to the servers by token, and the files would stay as they are. */
@@ -120,7 +121,7 @@ async function openByToken(
 }
 
 /** Accounts that stand in configuration files: reloaded by the system account, or by whoever may signal the server. */
-async function openByFiles(deps: RouteDeps, who: Who): Promise<Session> {
+async function openByFiles(deps: RouteDeps, who: Who, {repair = false}: SessionOptions): Promise<Session> {
   const {connection, spec, clock = systemClock, access = {}} = deps
   const {account} = who
   const [system, , store, monitors] = await allOrMissing([
@@ -140,10 +141,11 @@ async function openByFiles(deps: RouteDeps, who: Who): Promise<Session> {
     render: access.renderTo,
     clock,
     timeoutMs: spec.timeoutMs,
+    isTorn: tornTables(store, spec.lattice),
   })
   const shown = system ?? monitors ?? driver.seen
   const monitoring = shown ?? new (await import('./proof/own-monitoring.js')).OwnMonitoring(connection, spec.timeoutMs)
-  const [facts, view] = await Promise.all([readFacts({system: monitoring, clock}), driver.read()])
+  const [facts, view] = await Promise.all([readFacts({system: monitoring, clock}), driver.read({newest: repair})])
   const blind = shown === undefined
   return {deps, clock, lattice: spec.lattice, store, driver, system: monitoring, account, facts, who, view, blind}
 }
