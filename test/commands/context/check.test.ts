@@ -144,6 +144,7 @@ describe('a user who may not do everything', () => {
     expect(lacks('control')).toEqual([
       'publish wasmbus.ctl.default.ping.hosts',
       'publish wasmbus.ctl.v1.default.host.ping',
+      'publish $SRV.INFO',
       ...['la', 'lp', 'scale', 'sa', 'sp'].map((name) => `publish wasmbus.ctl.default.cmd.*.${name}`),
     ])
     expect(answer('hosts')).toMatchObject({state: 'unknown', detail: 'the user may not ask them'})
