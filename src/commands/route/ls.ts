@@ -6,6 +6,8 @@ import type {RouteView} from '../../lib/routes/proof/view.js'
 interface RouteList {
   readonly lattice: string
   readonly routes: readonly RouteView[]
+  /** Keys of records that nobody can read. */
+  readonly unreadable?: readonly string[]
 }
 
 export default class RouteLs extends RoutesCommand<RouteList> {
@@ -19,10 +21,11 @@ export default class RouteLs extends RoutesCommand<RouteList> {
     const {flags} = await this.parse(RouteLs)
     await using lattice = await this.open(flags)
 
-    const routes = await (await lattice.routes()).list()
+    const all = await lattice.routes()
+    const [routes, unreadable] = await Promise.all([all.list(), this.tellUnreadable(all)])
 
     if (routes.length === 0) this.noteEmpty(lattice)
     this.log(routesView(routes, {terminal: this.terminal, now: new Date(this.clock.now())}))
-    return {lattice: lattice.name, routes}
+    return {lattice: lattice.name, routes, ...unreadable}
   }
 }

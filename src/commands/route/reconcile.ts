@@ -1,3 +1,4 @@
+import {endWith} from '../../lib/cli/exit-code.js'
 import {accessFlags} from '../../lib/cli/access-flags.js'
 import {RoutesCommand} from '../../lib/cli/route-command.js'
 import {confirmFlag} from '../../lib/cli/confirm.js'
@@ -27,9 +28,12 @@ export default class RouteReconcile extends RoutesCommand<Reconciliation> {
     const {flags} = await this.parse(RouteReconcile)
     await using lattice = await this.openToChange(flags)
 
-    const done = await (await lattice.routes()).reconcile({dryRun: flags['dry-run']})
+    const routes = await lattice.routes()
+    const done = await routes.reconcile({dryRun: flags['dry-run']})
+    const unreadable = await this.tellUnreadable(routes)
+    if (unreadable.unreadable !== undefined) endWith('partial')
 
     this.log(reconciliationView(done, {terminal: this.terminal}))
-    return done
+    return {...done, ...unreadable}
   }
 }

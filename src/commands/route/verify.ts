@@ -8,7 +8,10 @@ import {routeVerificationView} from '../../lib/output/route-life.js'
 import type {RouteChange} from '../../lib/routes/result.js'
 import type {RouteVerification} from '../../lib/routes/proof/verify.js'
 
-type Verified = RouteVerification & {readonly repaired?: readonly RouteChange[]}
+type Verified = RouteVerification & {
+  readonly repaired?: readonly RouteChange[]
+  readonly unreadable?: readonly string[]
+}
 
 export default class RouteVerify extends RouteCommand<Verified> {
   static override summary = 'Check on every server that what is recorded of routes is live.'
@@ -48,7 +51,10 @@ export default class RouteVerify extends RouteCommand<Verified> {
     for (const change of repaired ?? []) this.report(change)
     if (verification.drift !== undefined) this.warn(verification.drift)
     this.log(routeVerificationView(verification, {terminal: this.terminal}))
+    const unreadable = args.entity === undefined ? await this.tellUnreadable(routes) : {}
+    const unknown = unreadable.unreadable !== undefined
+    if (unknown) endWith('partial')
     if (!verification.live && !(flags['accept-unverified'] && isUnverified(verification))) endWith('partial')
-    return {...verification, ...(repaired === undefined ? {} : {repaired})}
+    return {...verification, ...unreadable, ...(repaired === undefined ? {} : {repaired})}
   }
 }

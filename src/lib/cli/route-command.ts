@@ -6,6 +6,7 @@ import {parseVersion, type Version} from '../entity/version.js'
 import {UsageError} from '../errors.js'
 import {routeChangeView} from '../output/route.js'
 import type {RouteAccess} from '../routes/access.js'
+import type {Routes} from '../routes/routes.js'
 import {accessFlags, routeAccess} from './access-flags.js'
 import {LatticeCommand} from './command.js'
 import {confirmFlag} from './confirm.js'
@@ -106,7 +107,7 @@ export const unmapFlags = {
 /** What flags say about a change, as the library takes it. */
 export function changeOptions(flags: RouteFlags): ChangeOptions {
   return {
-    why: flags.reason,
+    why: shortReason(flags.reason),
     dryRun: flags['dry-run'] || flags.driver === 'print',
     print: flags.driver === 'print' ? (flags.output ?? 'all') : undefined,
     revision: flags.revision,
@@ -115,6 +116,12 @@ export function changeOptions(flags: RouteFlags): ChangeOptions {
     share: flags.share,
     ...writtenSubjects(flags),
   }
+}
+
+/** What a record can hold of a reason; whoever reads it at three in the morning holds less. */
+function shortReason(reason: string | undefined): string | undefined {
+  if (reason === undefined || reason.length <= 1000) return reason
+  throw new UsageError(`A reason can have at most 1000 characters, not ${reason.length}.`)
 }
 
 /** What flags say about subjects. */
@@ -140,6 +147,15 @@ interface SubjectFlags {
 
 /** A command that reads or changes routes. */
 export abstract class RoutesCommand<Result extends object> extends LatticeCommand<Result> {
+  /** Tells of records that nobody can read; what they say may be live all the same. */
+  protected async tellUnreadable(routes: Routes): Promise<{readonly unreadable?: readonly string[]}> {
+    const unreadable = await routes.unreadable()
+    for (const key of unreadable) {
+      this.warn(`The route record '${key}' fits no known schema, so its route is not among these.`)
+    }
+    return unreadable.length === 0 ? {} : {unreadable}
+  }
+
   protected override routeAccess(flags: object): RouteAccess {
     return routeAccess(flags)
   }

@@ -78,12 +78,12 @@ export const routeSchema = z.looseObject({
   }),
   /** Server time. */
   when: z.iso.datetime(),
-  why: z.string().optional(),
+  why: z.string().max(4000).optional(),
   /** From the first request to the last server's answer. */
   durationMs: z.number().min(0).optional(),
   allowances: z.array(z.string()).default([]),
   /** Names of the servers that were asked. */
-  servers: z.array(z.string()).default([]),
+  servers: z.array(z.string().max(255)).max(2000).default([]),
   /** Server time when it goes back to what `restores` says. */
   expiresAt: z.iso.datetime().optional(),
   /** Of a route that expires: the legs that it goes back to; empty: no mapping. */

@@ -201,6 +201,11 @@ export class Routes {
     return renderRoutes(this.#deps, ref, options)
   }
 
+  /** Keys of records that nobody can read: their routes are live and unknown. */
+  async unreadable(): Promise<readonly string[]> {
+    return (await openStore(this.#deps.connection, this.#deps.spec, this.#deps.access?.state)).unreadable()
+  }
+
   /** The record of an entity's route; undefined when there is none. For what stops and scales versions. */
   async recordOf(entity: Addressed): Promise<RouteRecord | undefined> {
     const store = await openStore(this.#deps.connection, this.#deps.spec, this.#deps.access?.state)

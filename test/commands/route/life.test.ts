@@ -5,7 +5,10 @@ import RouteBluegreen from '../../../src/commands/route/bluegreen.js'
 import RouteClear from '../../../src/commands/route/clear.js'
 import RouteLs from '../../../src/commands/route/ls.js'
 import RouteShow from '../../../src/commands/route/show.js'
+import RouteReconcile from '../../../src/commands/route/reconcile.js'
 import RouteUndo from '../../../src/commands/route/undo.js'
+import RouteVerify from '../../../src/commands/route/verify.js'
+import {Bucket} from '../../../src/lib/cache/bucket.js'
 import {measure} from '../../support/routes.js'
 import {startRouteServer, type RouteServer} from '../../support/route-lattice.js'
 
@@ -137,4 +140,22 @@ describe('route show and ls', () => {
     await using lattice = await routes.lattice()
     expect((await lattice.run(RouteShow, 'nope')).exitCode).toBe(4)
   })
+})
+
+test('a record that nobody can read is named, and neither verify nor reconcile is content with it', async () => {
+  await using lattice = await routes.lattice()
+  await lattice.run(RouteAb, '70/30')
+  const bucket = Bucket.at(lattice.connection, `LATTICEROUTES_${lattice.name}`, {timeoutMs: 5000})
+  const [entry] = await bucket.list()
+  await bucket.put(entry!.key, Buffer.from('null'))
+  for (const [command, exitCode] of [
+    [RouteLs, 0],
+    [RouteVerify, 8],
+    [RouteReconcile, 8],
+  ] as const) {
+    const told = await lattice.run(command, '--json')
+    expect(told.exitCode).toBe(exitCode)
+    expect(told.json()).toMatchObject({unreadable: [entry!.key]})
+    expect(told.stderr).toContain(`The route record '${entry!.key}' fits no known schema`)
+  }
 })

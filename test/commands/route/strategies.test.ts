@@ -72,9 +72,9 @@ test('a cutover tells how to call the version that gets nothing: the new one bef
 
   const address = (version: string): string => `${lattice.source}.${Buffer.from(version).toString('base64url')}`
   expect(planned).toMatchObject({
-    preview: [{version: '2.0.0', subjects: [address('2.0.0')], call: 'lattice call echo@2.0.0'}],
+    preview: [{version: '2.0.0', subjects: [address('2.0.0')], call: 'lattice call echo@2.0.0 OPERATION'}],
   })
-  expect(done.stdout).toContain(`Preview 1.0.0: lattice call echo@1.0.0 (${address('1.0.0')})\n`)
+  expect(done.stdout).toContain(`Preview 1.0.0: lattice call echo@1.0.0 OPERATION (${address('1.0.0')})\n`)
 })
 
 test('show and ls tell until when a route is there, and what comes then', async () => {

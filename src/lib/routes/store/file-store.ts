@@ -43,6 +43,11 @@ export class FileRouteStore implements RouteStore {
       .sort((a, b) => (a.key < b.key ? -1 : 1))
   }
 
+  /** A file that cannot be read as a whole is no state at all. */
+  unreadable(): Promise<readonly string[]> {
+    return Promise.resolve([])
+  }
+
   async get(key: string): Promise<StoredRoute | undefined> {
     return (await this.list()).find((stored) => stored.key === key)
   }
@@ -111,6 +116,10 @@ export async function writable<T>(path: string, work: () => Promise<T>): Promise
 /** No records at all: a route is what is live, there is no history, and undo is not known. */
 export class NoRouteStore implements RouteStore {
   list(): Promise<StoredRoute[]> {
+    return Promise.resolve([])
+  }
+
+  unreadable(): Promise<readonly string[]> {
     return Promise.resolve([])
   }
 

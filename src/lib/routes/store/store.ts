@@ -20,6 +20,8 @@ export interface StoredRoute {
 export interface RouteStore {
   /** All records, sorted by key; one that fits no schema is an UnreadableRouteError, or left out with `readable`. */
   list: (options?: {readonly readable?: boolean}) => Promise<StoredRoute[]>
+  /** Keys whose records fit no schema, so that nobody knows what they say. */
+  unreadable: () => Promise<readonly string[]>
   /** The record of one key (routeKey), undefined when there is none. */
   get: (key: string) => Promise<StoredRoute | undefined>
   /** One revision of a key's record, undefined when it is not stored. */
@@ -66,6 +68,11 @@ class BucketRouteStore implements RouteStore {
   async list({readable = false}: {readonly readable?: boolean} = {}): Promise<StoredRoute[]> {
     const entries = await orWithoutBucket(this.#bucket.list(), [])
     return readable ? entries.flatMap(readIfReadable) : entries.map(readRoute)
+  }
+
+  async unreadable(): Promise<readonly string[]> {
+    const entries = await orWithoutBucket(this.#bucket.list(), [])
+    return entries.filter((entry) => readIfReadable(entry).length === 0).map(({key}) => key)
   }
 
   async get(key: string): Promise<StoredRoute | undefined> {

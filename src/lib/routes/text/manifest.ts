@@ -16,6 +16,8 @@ export interface AskedRoute {
   readonly why?: string
 }
 
+const mostText = 400_000
+
 const weightSchema = z.number().int().min(0).max(100)
 const legSchema = z.union([weightSchema, z.strictObject({weight: weightSchema, address: z.string().min(1).optional()})])
 const routeSchema = z
@@ -43,6 +45,9 @@ const manifestSchema = z.strictObject({routes: z.array(routeSchema).min(1).max(1
 
 /** Reads a file of routes, YAML or JSON; throws a UsageError that names the place. */
 export async function parseManifest(text: string): Promise<AskedRoute[]> {
+  // What is nested deep or long keeps a parser busy for minutes.
+  if (text.length > mostText) throw new UsageError(`A file of routes can have at most ${mostText} characters.`)
+  if (/(?:[[{]\s*){100}/.test(text)) throw new UsageError('The file of routes is nested too deep.')
   const value = await parseYaml(text)
   refuseRepeatedKeys(text)
   const parsed = manifestSchema.safeParse(value)
