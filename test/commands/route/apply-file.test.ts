@@ -124,7 +124,10 @@ routes:
   - {entity: echo, legs: {1.0.0: 70, 2.0.0: 30}}
   - {source: ${area}.get, legs: {1.0.0: {weight: 50, address: ${area}.v1}, 2.0.0: {weight: 50, address: ${area}.v3}}}
 `
-    expect(await refused(lattice, nobody)).toMatchObject({exitCode: 9, message: expect.stringContaining(`${area}.v3`) as string})
+    expect(await refused(lattice, nobody)).toMatchObject({
+      exitCode: 9,
+      message: expect.stringContaining(`${area}.v3`) as string,
+    })
     const overlapping = `
 routes:
   - {source: "${area}.*", legs: {1.0.0: {weight: 50, address: to.${area}.v1.$1}, 2.0.0: {weight: 50, address: to.${area}.v2.$1}}}
