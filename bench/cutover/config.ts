@@ -1,7 +1,7 @@
 import {readFile, writeFile} from 'node:fs/promises'
 
-import {openConnection} from '../../src/lib/nats/connect.js'
 import {ControlClient} from '../../src/lib/control/client.js'
+import {openConnection} from '../../src/lib/nats/connect.js'
 import {SystemClient} from '../../src/lib/nats/system.js'
 import {Routes} from '../../src/lib/routes/routes.js'
 import {startConfigServers, type ConfigServers} from '../../test/support/config-servers.js'

@@ -1,5 +1,5 @@
-import {editToken, readAccountToken} from '../../src/lib/routing/account-jwt.js'
 import {SystemClient} from '../../src/lib/nats/system.js'
+import {editToken, readAccountToken} from '../../src/lib/routing/account-jwt.js'
 import {startOperatorCluster, startOperatorServer, type OperatorServer} from '../../test/support/nats-server.js'
 import {openRoutes} from '../../test/support/routes.js'
 import {exportingAccount, importServices} from '../../test/support/second-account.js'

@@ -11,11 +11,11 @@ import RouteBluegreen from '../../src/commands/route/bluegreen.js'
 import Scale from '../../src/commands/scale.js'
 import Start from '../../src/commands/start.js'
 import Stop from '../../src/commands/stop.js'
-import {readModuleClaims, signModule} from '../../src/lib/wasm/module.js'
 import {createKey} from '../../src/lib/keys/nkey.js'
 import {openConnection} from '../../src/lib/nats/connect.js'
 import {writeContext} from '../../src/lib/nats/context-files.js'
 import {SystemClient} from '../../src/lib/nats/system.js'
+import {readModuleClaims, signModule} from '../../src/lib/wasm/module.js'
 import {cliIn, type Failure} from '../support/cli.js'
 import {echoFolder, echoRef, startHost, type TestHost} from '../support/host.js'
 import {
@@ -26,8 +26,8 @@ import {
   type TestServer,
 } from '../support/nats-server.js'
 import {run} from '../support/run.js'
-import {echoModule} from '../support/story.js'
 import {storedTokens} from '../support/stored-tokens.js'
+import {echoModule} from '../support/story.js'
 
 type Command = Parameters<typeof run>[0]
 

@@ -3,10 +3,10 @@ import {once} from 'node:events'
 
 import {afterAll, beforeAll, expect, test} from 'vitest'
 
-import {predictTable} from '../../src/lib/routing/effective.js'
 import {openSource, readAccount} from '../../src/lib/apply/account-state.js'
-import {openConnection} from '../../src/lib/nats/connect.js'
 import {systemClock} from '../../src/lib/clock.js'
+import {openConnection} from '../../src/lib/nats/connect.js'
+import {predictTable} from '../../src/lib/routing/effective.js'
 import {sourceOf} from '../../src/lib/routing/source.js'
 import {openWire, type BreakableWire} from '../support/breakable-wire.js'
 import {runRoute, type RouteProgram} from '../support/killed-route.js'

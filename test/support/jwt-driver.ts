@@ -1,7 +1,7 @@
+import {isLive} from '../../src/lib/apply/driver.js'
 import {openJwtDriver, type JwtAccess, type OpenedJwt} from '../../src/lib/apply/jwt-driver.js'
 import {systemClock} from '../../src/lib/clock.js'
 import {readOperatorKey} from '../../src/lib/nats/operator-key.js'
-import {isLive} from '../../src/lib/apply/driver.js'
 import type {ConnectSpec} from '../../src/lib/nats/spec.js'
 import {SystemClient} from '../../src/lib/nats/system.js'
 import type {Destination} from '../../src/lib/routing/plan.js'

@@ -1,14 +1,14 @@
-import {accessFlags} from '../../lib/cli/access-flags.js'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 
+import {accessFlags} from '../../lib/cli/access-flags.js'
 import {confirmFlag} from '../../lib/cli/confirm.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
 import {allowFlag, changeOptions, repairFlag, RouteCommand, shareFlag} from '../../lib/cli/route-command.js'
 import {UnsafeError, UsageError} from '../../lib/errors.js'
 import {readInput} from '../../lib/files/read-input.js'
-import type {AskedChange} from '../../lib/routes/text/many.js'
 import type {RouteChange} from '../../lib/routes/result.js'
+import type {AskedChange} from '../../lib/routes/text/many.js'
 
 interface Applied {
   readonly lattice: string

@@ -1,13 +1,13 @@
-import {accessFlags} from '../../lib/cli/access-flags.js'
-import {RoutesCommand} from '../../lib/cli/route-command.js'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 
+import {accessFlags} from '../../lib/cli/access-flags.js'
 import {endWith} from '../../lib/cli/exit-code.js'
+import {RoutesCommand} from '../../lib/cli/route-command.js'
 import {serverVersionFlag} from '../../lib/cli/server-version.js'
 import {fileForms, lintFiles, type FileForm} from '../../lib/lint/file.js'
-import {lintReport, type LintReport} from '../../lib/routing/lint-report.js'
 import {lintSummary, lintView} from '../../lib/output/lint.js'
+import {lintReport, type LintReport} from '../../lib/routing/lint-report.js'
 
 export default class RouteLint extends RoutesCommand<LintReport> {
   static override summary = 'Find what is wrong with subject mappings, in files or in the live account.'

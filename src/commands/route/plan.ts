@@ -13,8 +13,8 @@ import {
   versionsFlag,
 } from '../../lib/cli/route-command.js'
 import {UsageError} from '../../lib/errors.js'
-import type {RoutePlan} from '../../lib/routes/text/plan-file.js'
 import type {RouteChange} from '../../lib/routes/result.js'
+import type {RoutePlan} from '../../lib/routes/text/plan-file.js'
 
 interface Planned {
   readonly lattice: string

@@ -1,8 +1,8 @@
-import {endWith} from '../../lib/cli/exit-code.js'
 import {accessFlags} from '../../lib/cli/access-flags.js'
-import {RoutesCommand} from '../../lib/cli/route-command.js'
 import {confirmFlag} from '../../lib/cli/confirm.js'
+import {endWith} from '../../lib/cli/exit-code.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
+import {RoutesCommand} from '../../lib/cli/route-command.js'
 import {reconciliationView} from '../../lib/output/route-steps.js'
 import type {Reconciliation} from '../../lib/routes/strategies/reconcile.js'
 

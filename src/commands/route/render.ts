@@ -1,6 +1,6 @@
-import {accessFlags} from '../../lib/cli/access-flags.js'
 import * as Flags from '@oclif/core/flags'
 
+import {accessFlags} from '../../lib/cli/access-flags.js'
 import {outputFileFlag, writeOutput} from '../../lib/cli/output-file.js'
 import {unversionedRefArg, RoutesCommand} from '../../lib/cli/route-command.js'
 import type {RenderedRoutes} from '../../lib/routes/text/render.js'

@@ -1,7 +1,7 @@
 import * as Flags from '@oclif/core/flags'
 
-import {RoutesCommand, subjectFlags, unversionedRefFlag, writtenSubjects} from '../../lib/cli/route-command.js'
 import {traceTargetArg} from '../../lib/cli/observe-args.js'
+import {RoutesCommand, subjectFlags, unversionedRefFlag, writtenSubjects} from '../../lib/cli/route-command.js'
 import {tracedRouteView} from '../../lib/output/trace.js'
 import type {TracedRoute} from '../../lib/routes/proof/trace.js'
 

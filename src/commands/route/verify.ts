@@ -5,8 +5,8 @@ import {endWith} from '../../lib/cli/exit-code.js'
 import {durationFlag} from '../../lib/cli/flags.js'
 import {RouteCommand, subjectFlags, unversionedRefArg, writtenSubjects} from '../../lib/cli/route-command.js'
 import {routeVerificationView} from '../../lib/output/route-life.js'
-import type {RouteChange} from '../../lib/routes/result.js'
 import type {RouteVerification} from '../../lib/routes/proof/verify.js'
+import type {RouteChange} from '../../lib/routes/result.js'
 
 type Verified = RouteVerification & {
   readonly repaired?: readonly RouteChange[]

@@ -1,6 +1,6 @@
-import type {Clock} from '../clock.js'
 import {createHash} from 'node:crypto'
 
+import type {Clock} from '../clock.js'
 import type {Monitoring, ServerIdentity} from '../nats/system.js'
 import type {AccountToken} from '../routing/account-jwt.js'
 import {compareTables, decodeTable, predictTable, type TableDifference} from '../routing/effective.js'
@@ -45,7 +45,7 @@ export async function readAccount(source: AccountSource, options: ReadOptions = 
 }
 
 /** A token as drivers show what they change. */
-export function viewOf(token: AccountToken, servers: readonly ServerView[]): AccountView {
+function viewOf(token: AccountToken, servers: readonly ServerView[]): AccountView {
   const {account, mappings, text} = token
   const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`
   return {account, token, mappings, servers, digest}

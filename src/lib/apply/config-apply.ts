@@ -10,8 +10,8 @@ import {leafNotes} from './config-leaves.js'
 import {putBack, type Reloaded} from './config-put-back.js'
 import {readLoadTimes, reload, ReloadRefusedError, type Reload} from './config-reload.js'
 import {FilesElsewhereError, matchServers} from './config-servers.js'
-import {changeMappings, predictFile} from './config-table.js'
 import {stageFiles, subjectsOf} from './config-stage.js'
+import {changeMappings, predictFile} from './config-table.js'
 import type {TableChange} from './driver.js'
 
 /** What was done, and the table that each server should have by its id. */

@@ -208,7 +208,7 @@ function liveMappings(servers: readonly ServerView[]): FileMappings {
 }
 
 /** True when servers make the same of both. */
-export function sameMappings(left: FileMappings, right: FileMappings): boolean {
+function sameMappings(left: FileMappings, right: FileMappings): boolean {
   return compareTables(predictFile(left), predictFile(right)).length === 0
 }
 

@@ -62,7 +62,7 @@ export async function readMappingFile(main: string, options: FileOptions): Promi
 }
 
 /** A bare name lies beside the main file. */
-export function pathOfMappings(main: string, mappingsFile: string = defaultMappingsFile): string {
+function pathOfMappings(main: string, mappingsFile: string = defaultMappingsFile): string {
   return basename(mappingsFile) === mappingsFile ? join(dirname(main), mappingsFile) : mappingsFile
 }
 

@@ -1,7 +1,7 @@
 import {compareTables, type MappingTable} from '../routing/effective.js'
 import {readServers} from './account-state.js'
-import {readText} from './config-file.js'
 import type {ConfigTarget} from './config-driver.js'
+import {readText} from './config-file.js'
 import type {ServerOutcome, Verification} from './driver.js'
 
 /** What every server should serve. */

@@ -48,7 +48,7 @@ async function withReplicas(nc: NatsConnection, spec: JetStreamSpec, options: Bu
 }
 
 /** How many copies a bucket has; 1 where there is no such bucket. */
-export async function replicasOf(nc: NatsConnection, name: string, spec: JetStreamSpec): Promise<number> {
+async function replicasOf(nc: NatsConnection, name: string, spec: JetStreamSpec): Promise<number> {
   const {fields} = await askApi(jetStream(nc, spec), `STREAM.INFO.KV_${name}`)
   return (fields['config'] as {num_replicas?: number} | undefined)?.num_replicas ?? 1
 }

@@ -1,8 +1,8 @@
 import {createInbox, nuid, type Msg} from '@nats-io/transport-node'
 
 import {onReconnect, repeatUntilAnswered} from '../nats/again.js'
-import {MissingBucketError} from './bucket-errors.js'
 import type {BucketEntry} from './bucket-entry.js'
+import {MissingBucketError} from './bucket-errors.js'
 import {askApi, jsCodes, unexpectedAnswer, type JetStream} from './jetstream.js'
 
 export interface DeliveryOptions {

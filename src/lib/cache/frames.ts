@@ -80,3 +80,16 @@ export class Frames {
     this.#send?.(bytes)
   }
 }
+
+const creation = Buffer.from('NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: 0\r\n\r\n')
+
+/** Headers of a write that is only for one revision; 0 for none. */
+export function expectation(expected: number): Buffer {
+  if (expected === 0) return creation
+  return Buffer.from(`NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: ${expected}\r\n\r\n`)
+}
+
+/** The same for a marker of deletion. */
+export function deletion(expected: number): Buffer {
+  return Buffer.from(`NATS/1.0\r\nKV-Operation: DEL\r\nNats-Expected-Last-Subject-Sequence: ${expected}\r\n\r\n`)
+}

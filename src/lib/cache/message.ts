@@ -214,3 +214,16 @@ export function digits(text: Uint8Array, start: number, end: number): number {
   for (let index = start; index < end; index++) value = value * 10 + text[index]! - 48
   return value
 }
+
+/** The revision in `{"stream":"KV_b", "seq":123}`; undefined for any other answer. */
+export function readRevision(data: Uint8Array): number | undefined {
+  let index = data.length - 2
+  if (data[2] !== 0x73 || data[index + 1] !== 0x7d) return undefined
+  let revision = 0
+  for (let unit = 1; index > 0; index--, unit *= 10) {
+    const digit = data[index]! - 48
+    if (digit < 0 || digit > 9) return digit === 10 && unit > 1 ? revision : undefined
+    revision += digit * unit
+  }
+  return undefined
+}

@@ -3,9 +3,9 @@ import {createInbox, type Msg} from '@nats-io/transport-node'
 import {ConnectionError, ServerError, TimeoutError} from '../errors.js'
 import {onReconnect} from '../nats/again.js'
 import {requestFailure} from '../nats/request.js'
-import {Frames} from './frames.js'
+import {deletion, expectation, Frames} from './frames.js'
 import {jsCodes, readAnswer, type ApiError, type JetStream} from './jetstream.js'
-import {digits, keptByClient} from './message.js'
+import {digits, keptByClient, readRevision} from './message.js'
 
 /** One message that a bucket is to store. */
 export interface Write<T> {
@@ -275,30 +275,6 @@ export class Pipeline<T> implements Disposable {
       }
     }
   }
-}
-
-/** The revision in `{"stream":"KV_b", "seq":123}`; undefined for any other answer. */
-function readRevision(data: Uint8Array): number | undefined {
-  let index = data.length - 2
-  if (data[2] !== 0x73 || data[index + 1] !== 0x7d) return undefined
-  let revision = 0
-  for (let unit = 1; index > 0; index--, unit *= 10) {
-    const digit = data[index]! - 48
-    if (digit < 0 || digit > 9) return digit === 10 && unit > 1 ? revision : undefined
-    revision += digit * unit
-  }
-  return undefined
-}
-
-const creation = Buffer.from('NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: 0\r\n\r\n')
-
-function expectation(expected: number): Buffer {
-  if (expected === 0) return creation
-  return Buffer.from(`NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: ${expected}\r\n\r\n`)
-}
-
-function deletion(expected: number): Buffer {
-  return Buffer.from(`NATS/1.0\r\nKV-Operation: DEL\r\nNats-Expected-Last-Subject-Sequence: ${expected}\r\n\r\n`)
 }
 
 function noInbox(inbox: string, cause: Error): Error {

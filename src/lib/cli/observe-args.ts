@@ -17,7 +17,7 @@ export const traceTargetArg = Args.custom<TraceTarget>({
 })
 
 /** Parses a subject without wildcards, or the name of an entity. */
-export function parseTraceTarget(text: string): TraceTarget {
+function parseTraceTarget(text: string): TraceTarget {
   if (/[.*>]/.test(text) && !text.includes('@')) {
     if (isLiteralSubject(text)) return {kind: 'subject', subject: text}
     throw new UsageError(`${JSON.stringify(text)} is not a subject that a message can have.`, {

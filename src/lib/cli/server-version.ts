@@ -9,7 +9,7 @@ export const serverVersionFlag = Flags.custom({
 })
 
 /** Parses a server version, of which the last number may be left out; throws a UsageError. */
-export function parseServerVersion(text: string): string {
+function parseServerVersion(text: string): string {
   const match = /^v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?(-[0-9A-Za-z.-]+)?$/.exec(text)
   if (match === null) {
     throw new UsageError(`${JSON.stringify(text)} is not a version of nats-server.`, {suggestions: ['2.10', '2.15.2']})

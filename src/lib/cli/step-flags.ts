@@ -1,8 +1,8 @@
 import * as Flags from '@oclif/core/flags'
 
 import {UsageError} from '../errors.js'
-import {parseSteps} from '../routing/shift.js'
 import type {Steps} from '../routes/strategies/steps.js'
+import {parseSteps} from '../routing/shift.js'
 import {durationFlag} from './flags.js'
 
 /** Flags of a canary that grows by itself. */

@@ -1,5 +1,5 @@
-import type {Stepped, SteppedCanary, StepEvent} from '../routes/strategies/steps.js'
 import {stepLine} from '../output/route-steps.js'
+import type {Stepped, SteppedCanary, StepEvent} from '../routes/strategies/steps.js'
 import {HeldRouteCommand} from './held-route.js'
 import {changeOptions} from './route-command.js'
 

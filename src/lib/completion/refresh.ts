@@ -1,6 +1,8 @@
 import {readdir, rm, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 
+import type {NatsConnection} from '@nats-io/transport-node'
+
 import {askApi, jetStream} from '../cache/jetstream.js'
 import type {Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
@@ -9,10 +11,9 @@ import {ConflictError, ConnectionError, LatticeError, TimeoutError, UsageError} 
 import {cacheDir} from '../files/paths.js'
 import {writeFileAtomic} from '../files/write-file.js'
 import type {ConnectSpec} from '../nats/spec.js'
-import type {NatsConnection} from '@nats-io/transport-node'
-import {discoverServices} from '../services/discover.js'
 import {withFileErrors} from '../server/file-error.js'
 import {withLock} from '../server/lock.js'
+import {discoverServices} from '../services/discover.js'
 import {formatNames, linesOf, type NameLine} from './names.js'
 
 /** Where names are asked for; nothing is looked at before it is this process's turn. */

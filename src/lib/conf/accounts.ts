@@ -1,9 +1,9 @@
 import type {ConfigProblem} from './facts.js'
 import {readMappings, type ConfigMapping} from './mappings.js'
 import {effective, named, placeOf, type ConfigMap, type IncludeUse, type Origin, type Setting} from './resolve.js'
+import {readShares, type ConfigExport, type ConfigImport} from './shares.js'
 import {placeAt, type Place} from './tree.js'
 import {readAuthorization, readUsers, type ConfigUser} from './users.js'
-import {readShares, type ConfigExport, type ConfigImport} from './shares.js'
 
 /** The account whose settings stand at the top level. */
 export const globalAccount = '$G'

@@ -1,7 +1,7 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
-import {ensureBucket, type Bucket} from '../cache/bucket.js'
 import type {BucketEntry} from '../cache/bucket-entry.js'
+import {ensureBucket, type Bucket} from '../cache/bucket.js'
 import type {JetStreamSpec} from '../cache/jetstream.js'
 import {addressAt, bucketNames, placeOf} from '../cache/key.js'
 import {byText} from '../control/order.js'

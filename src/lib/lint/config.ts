@@ -1,14 +1,14 @@
 import {readFile} from 'node:fs/promises'
 
-import {configFacts, type ConfigProblem} from '../conf/facts.js'
 import type {ConfigAccount} from '../conf/accounts.js'
+import {configFacts, type ConfigProblem} from '../conf/facts.js'
 import {loadConfig} from '../conf/load.js'
 import {resolveConfig} from '../conf/resolve.js'
 import {formatPlace} from '../conf/tree.js'
+import type {LintTarget} from '../routing/lint-report.js'
 import {finding, type Finding} from '../routing/rule-book.js'
 import type {RuleOptions} from '../routing/rules-destination.js'
 import {lintMappings} from '../routing/rules.js'
-import type {LintTarget} from '../routing/lint-report.js'
 
 /**
  * The findings in a server's configuration, an account each; what belongs to none comes first. Throws a UsageError with

@@ -1,12 +1,12 @@
 import {LatticeError, UsageError} from '../errors.js'
 import {readInput} from '../files/read-input.js'
 import {parseLossless, type JsonObject} from '../keys/token.js'
+import {lintReport, type LintForm, type LintReport, type LintTarget} from '../routing/lint-report.js'
 import {applyNsc, parseNsc} from '../routing/parse-nsc.js'
 import {parsePlans} from '../routing/parse-plans.js'
 import type {MappingPlan} from '../routing/plan.js'
 import {lintMappings} from '../routing/rules.js'
 import {lintConfig} from './config.js'
-import {lintReport, type LintForm, type LintReport, type LintTarget} from '../routing/lint-report.js'
 import {lintClaims, lintToken, type TokenOptions} from './token.js'
 
 /** What a file may hold, as a user says it where it cannot be told. */
@@ -23,7 +23,7 @@ export interface LintFileOptions extends TokenOptions {
  * The findings in a file, or in stdin for `-`: a server configuration, an account token or its claims, lines for nsc, or
  * a list of mappings. Throws a UsageError for what is none of these.
  */
-export async function lintFile(file: string, {fileForm, ...options}: LintFileOptions): Promise<LintTarget[]> {
+async function lintFile(file: string, {fileForm, ...options}: LintFileOptions): Promise<LintTarget[]> {
   return lintText(file, await readInput(file, 'mappings'), {fileForm, ...options})
 }
 

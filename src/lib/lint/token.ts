@@ -1,11 +1,11 @@
 import {UsageError} from '../errors.js'
 import {decodeToken, type JsonObject} from '../keys/token.js'
 import {repeatedKeys} from '../routing/json-keys.js'
+import type {LintTarget} from '../routing/lint-report.js'
 import {finding, type Finding} from '../routing/rule-book.js'
 import type {RuleOptions} from '../routing/rules-destination.js'
 import {lintMappings} from '../routing/rules.js'
 import {writtenMappings} from '../routing/written.js'
-import type {LintTarget} from '../routing/lint-report.js'
 
 /** Servers take a message of that size unless told otherwise, and newer ones refuse larger tokens. */
 const largestToken = 2 ** 20

@@ -1,10 +1,10 @@
-import {subjectsOverlap} from '../routing/subject.js'
 import type {NatsConnection} from '@nats-io/transport-node'
 import {z} from 'zod'
 
 import {ServerError} from '../errors.js'
 import {requestMany} from '../nats/request.js'
 import {parseSystemReply, SystemClient, type Monitoring, type SystemReply} from '../nats/system.js'
+import {subjectsOverlap} from '../routing/subject.js'
 
 /** What one subscription was sent since it began. */
 export interface Counter {

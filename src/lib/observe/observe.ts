@@ -1,5 +1,5 @@
-import {patternOf} from '../routing/subject.js'
 import type {Clock} from '../clock.js'
+import {patternOf} from '../routing/subject.js'
 import {readCounters, snapshotOf, type CounterSource, type Snapshot} from './counters.js'
 import {tallySplit, type ObservedAddress, type ObservedSplit} from './split.js'
 

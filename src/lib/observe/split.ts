@@ -1,5 +1,5 @@
-import {covers, patternOf, subjectsOverlap} from '../routing/subject.js'
 import type {Version} from '../entity/version.js'
+import {covers, patternOf, subjectsOverlap} from '../routing/subject.js'
 import type {Counter, ServerCounters, Snapshot} from './counters.js'
 import {holds, measuredShare} from './interval.js'
 

@@ -15,7 +15,7 @@ export interface TraceOptions {
 }
 
 /** The first release whose servers tell the way of a message. */
-export const oldestTracing = '2.11.0'
+const oldestTracing = '2.11.0'
 
 /** The server cannot tell the way of a message. */
 export class TraceTooOldError extends ConnectionError {

@@ -1,4 +1,3 @@
-import {covers, patternOf} from '../routing/subject.js'
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import type {SourceChange} from '../apply/driver.js'
@@ -7,6 +6,7 @@ import {LatticeError} from '../errors.js'
 import {openConnection} from '../nats/connect.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {predictTable} from '../routing/effective.js'
+import {covers, patternOf} from '../routing/subject.js'
 import {falseAlarm, judgeProbes, missedDifference, noticedPoints, planProbes} from './probe-plan.js'
 import {probeSubject} from './subjects.js'
 import {traceSubject, TraceForbiddenError, TraceTooOldError} from './trace.js'

@@ -4,8 +4,8 @@ import type {StartResult} from '../entities/start.js'
 import type {Entity} from '../entity/entity.js'
 import type {ServiceEntity} from '../services/service.js'
 import {fields} from './fields.js'
-import {table, type TableOptions} from './table.js'
 import {serviceRows, serviceView} from './service.js'
+import {table, type TableOptions} from './table.js'
 import {clean} from './text.js'
 
 /** Every entity with its versions, a line each. */

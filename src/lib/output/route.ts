@@ -1,5 +1,5 @@
-import type {Preview, RouteChange, ServerCount} from '../routes/result.js'
 import type {RouteView} from '../routes/proof/view.js'
+import type {Preview, RouteChange, ServerCount} from '../routes/result.js'
 import type {MappingPlan} from '../routing/plan.js'
 import type {Leg} from '../routing/weights.js'
 import {legLabel} from '../routing/weights.js'

@@ -1,10 +1,7 @@
-import type {Applied, ServerOutcome, TableChange, TableView, Verification} from '../apply/driver.js'
-import {holds, isLive, SentUnknownError} from '../apply/driver.js'
-import {entityName} from '../entity/require.js'
-import {ConflictError, LatticeError} from '../errors.js'
+import {holds, type ServerOutcome} from '../apply/driver.js'
 import {predictTable} from '../routing/effective.js'
 import {planRoute} from '../routing/plan.js'
-import {routeKey} from '../routing/source.js'
+import {applyPlans} from './apply-plans.js'
 import {judgeRecord, readBefore} from './before.js'
 import {
   applyingRecord,
@@ -14,19 +11,16 @@ import {
   type ChangePlan,
   type WantedRoute,
 } from './draft.js'
-import {NotLiveError, OvertakenError, RefusedPushError, SilentServersError, UnknownOutcomeError} from './failure.js'
+import {NotLiveError} from './failure.js'
 import {isUnrecorded, refuseDrift, refuseOtherRevision, refuseOtherWorld} from './guards.js'
-import {probeChange} from './proof/probe.js'
+import {absentServers, entitiesOf, isFine} from './outcomes.js'
 import {examinePlans, refuseProblems} from './preflight/preflight.js'
-import {beginRecords, endRecords, restoreRecords, type BegunPlan} from './record-change.js'
+import {probeChange} from './proof/probe.js'
 import {changeResult, presentServers, type RouteChange} from './result.js'
-import {serverNow, type Session} from './session.js'
-import {takeLease, type Lease} from './store/take-lease.js'
-import {lightenPlan, settleRecord} from './settle.js'
+import type {Session} from './session.js'
+import {settleRecord} from './settle.js'
+import {takeLease} from './store/take-lease.js'
 import {refuseOneWay} from './strategies/way-back.js'
-
-/** How long what was handed to the servers may take to be live everywhere. */
-const verifyWithinMs = 2000
 
 /** Changes one route; see changeRoutes. */
 export async function changeRoute(session: Session, wanted: WantedRoute, options: ChangeOptions): Promise<RouteChange> {
@@ -153,133 +147,4 @@ function isDone({view, deps}: Session, plan: ChangePlan): boolean {
     holds(predictTable(mappings), change) &&
     tables.every((table) => holds(table, change))
   )
-}
-
-async function applyPlans(session: Session, plans: readonly ChangePlan[], lease: Lease): Promise<RouteChange[]> {
-  const begun = await beginRecords(session, plans)
-  const entities = entitiesOf(plans)
-  const applied = await apply(session, plans, lease).catch(async (error: unknown) => {
-    // What may have been sent stays `applying`: the next command finds out what is live and goes on from there.
-    if (!(error instanceof UnknownOutcomeError)) await restoreRecords(session, begun)
-    throw error
-  })
-  if ((applied.rendered?.length ?? 0) > 0) return renderedResults(session, begun, applied)
-  const verification = await verify(session, applied, plans)
-  const outcomes = [...verification.outcomes, ...absentServers(session, verification.outcomes, plans)]
-  if (outcomes.some(({outcome}) => outcome === 'differs' || outcome === 'refused')) {
-    throw await takeBack(session, begun, {outcomes, overtaken: verification.overtaken})
-  }
-  const servers = verification.outcomes.filter(isLive).map(({server}) => server.name)
-  const revisions = await endRecords(session, begun, {servers, durationMs: applied.pushMs})
-  if (!outcomes.every((outcome) => isFine(session, outcome))) throw new NotLiveError(entities, outcomes, undefined)
-  const {pushMs, confirmedAt, notes} = applied
-  return Promise.all(
-    plans.map(async (plan, index) => {
-      const warnings = await lightenPlan(session, plan)
-      return changeResult(
-        session,
-        {...plan, warnings: [...new Set([...plan.warnings, ...notes, ...warnings])]},
-        {changed: true, outcomes, pushMs, confirmedAt, revision: revisions[index]!},
-      )
-    }),
-  )
-}
-
-/** What cannot be shown may be accepted, and never what is known to be otherwise. */
-function isFine({deps}: Session, outcome: ServerOutcome): boolean {
-  return isLive(outcome) || (deps.access?.acceptUnverified === true && outcome.outcome === 'unverified')
-}
-
-/** Everything is looked up right before; others may have changed a source since our first look. */
-async function apply(session: Session, plans: readonly ChangePlan[], lease: Lease): Promise<Applied> {
-  const {driver, lattice} = session
-  const inspect = (view: TableView): void => {
-    lease.check()
-    for (const {wanted, before} of plans) {
-      if (readBefore(view, lattice, wanted.entity).digest === before.digest) continue
-      throw new ConflictError(
-        `The mapping of '${entityName(wanted.entity)}' was changed by someone else in the meantime.`,
-        {suggestions: [`lattice route show ${entityName(wanted.entity)}`, 'Run the same command again.']},
-      )
-    }
-  }
-  try {
-    return await driver.apply(plans.flatMap(changesOf), {inspect, newest: plans.some(({options}) => options.repair)})
-  } catch (error) {
-    throw error instanceof SentUnknownError ? new UnknownOutcomeError(entitiesOf(plans), error) : error
-  }
-}
-
-async function verify(session: Session, applied: Applied, plans: readonly ChangePlan[]): Promise<Verification> {
-  try {
-    const verification = session.blind ? await probe(session, applied, plans) : await applied.verify(verifyWithinMs)
-    if (verification.outcomes.every(({outcome}) => outcome === 'missing')) throw new SilentServersError()
-    return verification
-  } catch (error) {
-    throw error instanceof LatticeError ? new UnknownOutcomeError(entitiesOf(plans), error) : error
-  }
-}
-
-/** What nobody can be asked is tried. */
-async function probe(session: Session, applied: Applied, plans: readonly ChangePlan[]): Promise<Verification> {
-  const {overtaken} = await applied.verify(0)
-  return {outcomes: await probeChange(session, plans.flatMap(changesOf), verifyWithinMs), overtaken}
-}
-
-/** The files are written and their servers do not have them yet: the record waits for `route verify`. */
-async function renderedResults(
-  session: Session,
-  begun: readonly BegunPlan[],
-  applied: Applied,
-): Promise<RouteChange[]> {
-  const {pushMs, notes} = applied
-  return Promise.all(
-    begun.map(async ({plan, record, revision}) => {
-      // Nobody is at it any more from now on.
-      const waiting = {...record, deadline: new Date(serverNow(session)).toISOString()}
-      const written = await session.store.put(routeKey(plan.wanted.entity), waiting, revision)
-      const told = {...plan, warnings: [...plan.warnings, ...notes]}
-      const outcome = {changed: true, outcomes: [], pushMs, revision: written, rendered: applied.rendered ?? []}
-      return changeResult(session, told, outcome)
-    }),
-  )
-}
-
-/** Servers seen at the last change, or named by their neighbours, that did not answer. Unnamed ones get a new name at each start. */
-function absentServers(
-  {facts}: Session,
-  outcomes: readonly ServerOutcome[],
-  plans: readonly ChangePlan[],
-): ServerOutcome[] {
-  const present = new Set(outcomes.flatMap(({server}) => [server.name, server.id]))
-  const before = plans
-    .flatMap(({wanted}) => wanted.stored?.record.servers ?? [])
-    .filter((name) => !/^N[A-Z2-7]{55}$/.test(name))
-  const names = [...new Set([...before, ...facts.silent.map(({name}) => name)])]
-  return names
-    .filter((name) => !present.has(name))
-    .map((name) => ({server: {name, id: name}, outcome: 'missing', reason: 'it does not answer'}))
-}
-
-/** Brings the previous mappings and records back, and returns the error to throw. */
-async function takeBack(
-  session: Session,
-  begun: readonly BegunPlan[],
-  {outcomes, overtaken}: Verification,
-): Promise<LatticeError> {
-  const plans = begun.map(({plan}) => plan)
-  const entities = entitiesOf(plans)
-  const change = plans.flatMap(changesOf)
-  const previous: TableChange = plans.flatMap(({before}) => before.mappings)
-  const back = await session.driver.takeBack({change, previous}, verifyWithinMs)
-  if (back !== 'failed') await restoreRecords(session, begun)
-  if (overtaken) return new OvertakenError(entities, outcomes, back)
-  const nowhere = outcomes.every(({outcome}) => outcome === 'refused')
-  return nowhere && back === 'not needed'
-    ? new RefusedPushError(entities, outcomes)
-    : new NotLiveError(entities, outcomes, back)
-}
-
-function entitiesOf(plans: readonly ChangePlan[]): WantedRoute['entity'][] {
-  return plans.map(({wanted}) => wanted.entity)
 }

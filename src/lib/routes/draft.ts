@@ -1,14 +1,14 @@
+import type {TableChange} from '../apply/driver.js'
 import type {Entity} from '../entity/entity.js'
 import type {RouteRecord} from '../records/route.js'
-import type {TableChange} from '../apply/driver.js'
 import {mappingDigest, sameLegs, type MappingPlan} from '../routing/plan.js'
+import type {RenderFormat} from '../routing/render-formats.js'
 import type {Finding} from '../routing/rule-book.js'
 import type {Leg} from '../routing/weights.js'
 import {mainSource, type RouteBefore} from './before.js'
-import {isSealed, sealRestores} from './store/seal.js'
 import {serverNow, type Session} from './session.js'
+import {isSealed, sealRestores} from './store/seal.js'
 import type {StoredRoute} from './store/store.js'
-import type {RenderFormat} from '../routing/render-formats.js'
 import type {WrittenSubjects} from './target.js'
 
 /** The word of the command that makes a route; shown, and never decided upon. */

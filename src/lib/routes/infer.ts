@@ -2,8 +2,8 @@ import {runningVersions, type Entity, type EntityRef} from '../entity/entity.js'
 import {entityName, requireEntity, shellWord, versionName} from '../entity/require.js'
 import {isSemver, type Version} from '../entity/version.js'
 import {AmbiguousError, NotFoundError, UsageError} from '../errors.js'
-import type {ServiceEntity} from '../services/service.js'
 import {checkLegs, type AskedSplit, type Leg} from '../routing/weights.js'
+import type {ServiceEntity} from '../services/service.js'
 
 /** An entity with the legs that are wanted for it. */
 export interface WantedSplit {

@@ -13,14 +13,9 @@ export type LintOptions = RuleOptions
 const newestKnown = '2.15.2'
 
 /**
- * The findings about putting a plan into a token's table. Only what the plan adds is judged; foreign mappings are not
+ * The findings about putting plans into a token's table together. Only what they add is judged; foreign mappings are not
  * ours to lint, and what they are is no business of a log.
  */
-export function lintPlan(table: MappingTable, plan: MappingPlan, options: LintOptions = {}): Finding[] {
-  return lintPlans(table, [plan], options)
-}
-
-/** The same for plans that are put there together. */
 export function lintPlans(table: MappingTable, plans: readonly MappingPlan[], options: LintOptions = {}): Finding[] {
   const sources = new Set([...table.keys(), ...plans.map(({source}) => source)])
   const index = indexSources(sources)

@@ -1,5 +1,5 @@
-import {levelBelow, type RuleOptions} from './rules-destination.js'
 import {finding, type Finding} from './rule-book.js'
+import {levelBelow, type RuleOptions} from './rules-destination.js'
 import type {WrittenDestination, WrittenMapping} from './written.js'
 
 /** The findings about the weights of one mapping: each of them, their sums, and what they leave. */

@@ -197,7 +197,7 @@ export function parseGivenSources({name, endpoints}: Service, texts: readonly st
 }
 
 /** The lines of a service that make one endpoint of it a version that can be routed. */
-export function codeLines(endpoint: string, subject: string, source: string): string[] {
+function codeLines(endpoint: string, subject: string, source: string): string[] {
   return [
     `service.addEndpoint('${endpoint}', {subject: '${subject}',`,
     `  metadata: {'lattice.source': '${source}'}, handler})`,

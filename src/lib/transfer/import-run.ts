@@ -11,8 +11,8 @@ import {decide, type Decision, type ImportMode} from './decide.js'
 import {endedError, stoppedError} from './import-errors.js'
 import {Planner, type Planned} from './plan.js'
 import {Refusals} from './refusals.js'
-import {TargetBuckets, type TargetBucket} from './target-buckets.js'
 import {Tally} from './tally.js'
+import {TargetBuckets, type TargetBucket} from './target-buckets.js'
 
 export interface RunOptions {
   readonly mode: ImportMode

@@ -1,8 +1,8 @@
+import {MissingBucketError} from '../cache/bucket-errors.js'
 import type {LatticeCache} from '../cache/cache.js'
 import {addressAt, addressName, bucketNames} from '../cache/key.js'
 import {Pipeline} from '../cache/pipeline.js'
 import {readStream} from '../cache/read-stream.js'
-import {MissingBucketError} from '../cache/bucket-errors.js'
 import {PartialError} from '../errors.js'
 import type {RecordKind} from '../records/registry.js'
 

@@ -9,10 +9,10 @@ import CacheInit from '../../../src/commands/cache/init.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {linkHash} from '../../../src/lib/records/link-hash.js'
 import {formatLink, formatRef} from '../../../src/lib/records/universal.js'
+import {bytes, startCacheServer, type CacheServer, type Failure, type TestLattice} from '../../support/cache-lattice.js'
 import {startNatsServer} from '../../support/nats-server.js'
 import {run} from '../../support/run.js'
 import {tempFolder} from '../../support/temp.js'
-import {bytes, startCacheServer, type CacheServer, type Failure, type TestLattice} from '../../support/cache-lattice.js'
 
 let cache: CacheServer
 let count = 0

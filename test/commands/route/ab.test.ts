@@ -7,8 +7,8 @@ import RouteAb from '../../../src/commands/route/ab.js'
 import RouteShow from '../../../src/commands/route/show.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {freePort, startNatsServer, startOperatorServer} from '../../support/nats-server.js'
-import {measure} from '../../support/routes.js'
 import {startRouteServer, type RouteServer} from '../../support/route-lattice.js'
+import {measure} from '../../support/routes.js'
 
 const forms: readonly (readonly string[])[] = [[], ['--json']]
 

@@ -4,13 +4,13 @@ import RouteAb from '../../../src/commands/route/ab.js'
 import RouteBluegreen from '../../../src/commands/route/bluegreen.js'
 import RouteClear from '../../../src/commands/route/clear.js'
 import RouteLs from '../../../src/commands/route/ls.js'
-import RouteShow from '../../../src/commands/route/show.js'
 import RouteReconcile from '../../../src/commands/route/reconcile.js'
+import RouteShow from '../../../src/commands/route/show.js'
 import RouteUndo from '../../../src/commands/route/undo.js'
 import RouteVerify from '../../../src/commands/route/verify.js'
 import {Bucket} from '../../../src/lib/cache/bucket.js'
-import {measure} from '../../support/routes.js'
 import {startRouteServer, type RouteServer} from '../../support/route-lattice.js'
+import {measure} from '../../support/routes.js'
 
 let routes: RouteServer
 beforeAll(async () => {

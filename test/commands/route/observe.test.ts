@@ -7,8 +7,8 @@ import RouteWatch from '../../../src/commands/route/watch.js'
 import {routeKey} from '../../../src/lib/routing/source.js'
 import {until} from '../../support/nats-server.js'
 import {startPump} from '../../support/pump.js'
-import {openRoutes} from '../../support/routes.js'
 import {startRouteServer, type RouteServer} from '../../support/route-lattice.js'
+import {openRoutes} from '../../support/routes.js'
 import {changeAccount} from '../../support/users.js'
 
 let routes: RouteServer

@@ -9,9 +9,9 @@ import RouteBluegreen from '../../../src/commands/route/bluegreen.js'
 import RoutePlan from '../../../src/commands/route/plan.js'
 import RouteShow from '../../../src/commands/route/show.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
+import {mapElsewhere} from '../../support/jwt-driver.js'
 import {startRouteServer, type RouteLattice, type RouteServer} from '../../support/route-lattice.js'
 import {behind, runService, serveSubjects} from '../../support/services.js'
-import {mapElsewhere} from '../../support/jwt-driver.js'
 import {tempFolder, type TempFolder} from '../../support/temp.js'
 
 let routes: RouteServer

@@ -1,9 +1,9 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 
+import {RevisionConflictError} from '../../../src/lib/cache/bucket-errors.js'
 import {Bucket, ensureBucket} from '../../../src/lib/cache/bucket.js'
 import {LatticeCache} from '../../../src/lib/cache/cache.js'
-import {RevisionConflictError} from '../../../src/lib/cache/bucket-errors.js'
 import {LatticeError} from '../../../src/lib/errors.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
 import {startOperatorCluster, type OperatorCluster, type OperatorServer} from '../../support/nats-server.js'

@@ -1,6 +1,5 @@
 import {expect, test} from 'vitest'
 
-import {replicasOf} from '../../../src/lib/cache/bucket.js'
 import {readBucketInfo} from '../../../src/lib/cache/bucket-info.js'
 import {initBuckets} from '../../../src/lib/cache/init.js'
 import {Lattice} from '../../../src/lib/lattice.js'
@@ -53,5 +52,5 @@ test('a bucket that a write makes has as many copies as the records of its latti
   await initBuckets(cache, {replicas: 3})
   const target = await cache.ensure('CONFIGDATA_shop')
   expect(await target.exists()).toBe(true)
-  expect(await replicasOf(lattice.connection, 'CONFIGDATA_shop', lattice.spec)).toBe(3)
+  expect((await readBucketInfo(cache.jetStream(), 'CONFIGDATA_shop'))?.replicas).toBe(3)
 })

@@ -1,17 +1,16 @@
 import {writeFileSync} from 'node:fs'
 import {chmod, readFile, stat, writeFile} from 'node:fs/promises'
-
 import {basename, join} from 'node:path'
 
 import {expect, test} from 'vitest'
 
-import {systemClock} from '../../../src/lib/clock.js'
 import {openConfigDriver, type ConfigDriverOptions} from '../../../src/lib/apply/config-driver.js'
 import {readMappingFile} from '../../../src/lib/apply/config-file.js'
 import {putBack} from '../../../src/lib/apply/config-put-back.js'
 import {ReloadRefusedError} from '../../../src/lib/apply/config-reload.js'
 import {stageFiles} from '../../../src/lib/apply/config-stage.js'
 import type {TableChange} from '../../../src/lib/apply/driver.js'
+import {systemClock} from '../../../src/lib/clock.js'
 import {startConfigServers, type ConfigServers} from '../../support/config-servers.js'
 import {findOldServer} from '../../support/distribution-server.js'
 import {freePort, startNatsServer} from '../../support/nats-server.js'

@@ -3,9 +3,9 @@ import {join} from 'node:path'
 
 import {expect, test} from 'vitest'
 
-import {changeToken} from '../../support/nsc-store.js'
 import {openDriver} from '../../support/jwt-driver.js'
 import {createTestOperator} from '../../support/nats-server.js'
+import {changeToken} from '../../support/nsc-store.js'
 import {startResolvers} from '../../support/resolver-servers.js'
 
 const destinations = [

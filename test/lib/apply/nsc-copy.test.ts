@@ -3,8 +3,8 @@ import {join} from 'node:path'
 
 import {afterEach, beforeEach, expect, test} from 'vitest'
 
-import {readAccountToken} from '../../../src/lib/routing/account-jwt.js'
 import type {ConnectSpec} from '../../../src/lib/nats/spec.js'
+import {readAccountToken} from '../../../src/lib/routing/account-jwt.js'
 import {openDriver, type TestDriver} from '../../support/jwt-driver.js'
 import {startNatsServer, type TestServer} from '../../support/nats-server.js'
 import {changeToken, writeNscStore, type NscStore} from '../../support/nsc-store.js'

@@ -3,8 +3,8 @@ import {join} from 'node:path'
 
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 
-import {prepareChange, sendChange, type TokenSigner} from '../../../src/lib/apply/push.js'
 import {openSource, readAccount, readFacts} from '../../../src/lib/apply/account-state.js'
+import {prepareChange, sendChange, type TokenSigner} from '../../../src/lib/apply/push.js'
 import {verifyPush} from '../../../src/lib/apply/verify.js'
 import {writeBack} from '../../../src/lib/apply/write-back.js'
 import {systemClock} from '../../../src/lib/clock.js'

@@ -3,9 +3,9 @@ import {join} from 'node:path'
 
 import {afterAll, beforeAll, expect, test} from 'vitest'
 
-import {openConnection} from '../../../src/lib/nats/connect.js'
 import {createKey, type SigningKey} from '../../../src/lib/keys/nkey.js'
 import {createTemporaryUser, credsText} from '../../../src/lib/keys/operator.js'
+import {openConnection} from '../../../src/lib/nats/connect.js'
 import {openDriver} from '../../support/jwt-driver.js'
 import {createTestOperator, type TestOperator} from '../../support/nats-server.js'
 import {changeToken} from '../../support/nsc-store.js'

@@ -1,8 +1,8 @@
 import {connect, type NatsConnection} from '@nats-io/transport-node'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 
-import {ensureBucket, type Bucket} from '../../../src/lib/cache/bucket.js'
 import type {BucketEntry} from '../../../src/lib/cache/bucket-entry.js'
+import {ensureBucket, type Bucket} from '../../../src/lib/cache/bucket.js'
 import {jetStream} from '../../../src/lib/cache/jetstream.js'
 import {writeAtOnce, type BatchWrite} from '../../../src/lib/cache/write-at-once.js'
 import {openWire} from '../../support/breakable-wire.js'

@@ -3,8 +3,8 @@ import {dirname, join} from 'node:path'
 
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 
-import {decodeToken, encodeToken, type JsonObject} from '../../../src/lib/keys/token.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
+import {decodeToken, encodeToken, type JsonObject} from '../../../src/lib/keys/token.js'
 import {
   compareNscToken,
   describeNscDrift,

@@ -3,8 +3,8 @@ import {afterAll, beforeAll, expect, test} from 'vitest'
 
 import {openConnection} from '../../../src/lib/nats/connect.js'
 import {traceSubject} from '../../../src/lib/observe/trace.js'
-import {startOldServer} from '../../support/old-server.js'
 import {freePort, startNatsServer, until, type TestServer} from '../../support/nats-server.js'
+import {startOldServer} from '../../support/old-server.js'
 
 const mappings = `mappings {
   "orders.get": [{destination: "v1.get", weight: 70%}, {destination: "v2.get", weight: 30%}]

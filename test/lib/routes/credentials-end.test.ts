@@ -6,8 +6,8 @@ import {expect, test} from 'vitest'
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {createTemporaryUser, credsText} from '../../../src/lib/keys/operator.js'
 import type {ConnectSpec} from '../../../src/lib/nats/spec.js'
-import {readEndings} from '../../../src/lib/routes/strategies/credentials-end.js'
 import type {Session} from '../../../src/lib/routes/session.js'
+import {readEndings} from '../../../src/lib/routes/strategies/credentials-end.js'
 import {tempFolder} from '../../support/temp.js'
 
 const account = createKey('A')

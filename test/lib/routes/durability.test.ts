@@ -4,15 +4,15 @@ import {join} from 'node:path'
 import {expect, test} from 'vitest'
 
 import {parseVersion} from '../../../src/lib/entity/version.js'
+import type {ConnectSpec} from '../../../src/lib/nats/spec.js'
 import {readAccountToken} from '../../../src/lib/routing/account-jwt.js'
-import {parseSplit} from '../../../src/lib/routing/weights.js'
 import {sourceOf} from '../../../src/lib/routing/source.js'
+import {parseSplit} from '../../../src/lib/routing/weights.js'
+import {startNatsServer, waitForJetStream} from '../../support/nats-server.js'
 import {changeToken, writeNscStore} from '../../support/nsc-store.js'
 import {startResolvers} from '../../support/resolver-servers.js'
 import {openRoutes, serveVersion, testActor, type TestRoutes} from '../../support/routes.js'
-import {startNatsServer, waitForJetStream} from '../../support/nats-server.js'
 import {tempFolder} from '../../support/temp.js'
-import type {ConnectSpec} from '../../../src/lib/nats/spec.js'
 
 const versions = ['1.0.0', '2.0.0'].map(parseVersion)
 

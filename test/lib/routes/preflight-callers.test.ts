@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 
-import {covers, refusal, type Grant} from '../../../src/lib/nats/grants.js'
-import {callersOfToken, judgeCallers, missingFor, type Caller} from '../../../src/lib/routes/preflight/callers.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {encodeToken, type JsonObject} from '../../../src/lib/keys/token.js'
+import {covers, refusal, type Grant} from '../../../src/lib/nats/grants.js'
+import {callersOfToken, judgeCallers, missingFor, type Caller} from '../../../src/lib/routes/preflight/callers.js'
 import type {MappingPlan} from '../../../src/lib/routing/plan.js'
 
 const plan = (source: string, ...subjects: string[]): MappingPlan => ({

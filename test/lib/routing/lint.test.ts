@@ -2,12 +2,12 @@ import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 
 import {predictTable, type MappingTable} from '../../../src/lib/routing/effective.js'
-import {lintPlan} from '../../../src/lib/routing/lint.js'
+import {lintPlans} from '../../../src/lib/routing/lint.js'
 import {isSubject, subjectsOverlap} from '../../../src/lib/routing/subject.js'
 
 const plan = {source: 'orders.get', destinations: [{subject: 'v1.orders.get', weight: 100}]}
 const rules = (table: MappingTable, changed = plan, options = {}): string[] =>
-  lintPlan(table, changed, options).map(({level, rule}) => `${level} ${rule}`)
+  lintPlans(table, [changed], options).map(({level, rule}) => `${level} ${rule}`)
 
 /** Sources of so many mappings, none of them near ours. */
 function tableOf(size: number): MappingTable {
@@ -72,7 +72,7 @@ describe('findings about a plan', () => {
 
   test('what others map is not told', () => {
     const table = predictTable({'orders.*': [{subject: 'x.$1'}], 'v1.>': [{subject: 'v3.>'}]})
-    const text = JSON.stringify(lintPlan(table, plan))
+    const text = JSON.stringify(lintPlans(table, [plan]))
     for (const foreign of ['orders.*', 'x.$1', 'v1.>', 'v3']) expect(text).not.toContain(foreign)
   })
 
@@ -162,7 +162,7 @@ describe('hostile plans', () => {
       fc.property(hostile, (changed) => {
         // A cluster may leave a rest to an incumbent.
         fc.pre(changed.destinations.every(({weight, ...place}) => !('cluster' in place) || weight !== 99))
-        const refusals = lintPlan(new Map(), changed).filter(({level}) => level === 'refuse')
+        const refusals = lintPlans(new Map(), [changed]).filter(({level}) => level === 'refuse')
         expect(refusals.length).toBeGreaterThan(0)
         for (const {sentence} of refusals) expect(sentence).toMatch(/^[^]+\.$/)
       }),

@@ -3,6 +3,8 @@ import {describe, expect, test} from 'vitest'
 
 import {parseVersion} from '../../../src/lib/entity/version.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
+import {predictTable} from '../../../src/lib/routing/effective.js'
+import {endpointsOf, sinkOf, type Routed} from '../../../src/lib/routing/endpoint.js'
 import {
   diffLegs,
   legsOf,
@@ -12,8 +14,6 @@ import {
   type Destination,
   type MappingPlan,
 } from '../../../src/lib/routing/plan.js'
-import {predictTable} from '../../../src/lib/routing/effective.js'
-import {endpointsOf, sinkOf, type Routed} from '../../../src/lib/routing/endpoint.js'
 import {legAddress, queueGroup, routeKey, sourceOf} from '../../../src/lib/routing/source.js'
 import type {Leg} from '../../../src/lib/routing/weights.js'
 import {splits, versions} from '../../support/splits.js'

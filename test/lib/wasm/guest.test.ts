@@ -1,8 +1,8 @@
 import {decode, encode} from '@msgpack/msgpack'
 import {beforeAll, describe, expect, test} from 'vitest'
 
-import {DeadlineError, GuestError, TrapError} from '../../../src/lib/wasm/guest-errors.js'
 import {WorkerBudget} from '../../../src/lib/wasm/budget.js'
+import {DeadlineError, GuestError, TrapError} from '../../../src/lib/wasm/guest-errors.js'
 import {compileGuest, compileSource} from '../../support/guests.js'
 import {bytes, callOut, gate, openPool, soon, soonMs, text} from '../../support/pools.js'
 import {until} from '../../support/until.js'

@@ -1,4 +1,5 @@
-import {covers, patternOf} from '../../routing/subject.js'
+import {z} from 'zod'
+
 import {readConfig} from '../../conf/read-config.js'
 import {LatticeError} from '../../errors.js'
 import {decodeToken, type JsonObject} from '../../keys/token.js'
@@ -6,10 +7,10 @@ import {grantOf, meet, refusal, type Grant} from '../../nats/grants.js'
 import {requestJson} from '../../nats/request.js'
 import type {Destination, MappingPlan} from '../../routing/plan.js'
 import {finding, type Finding} from '../../routing/rule-book.js'
+import {covers, patternOf} from '../../routing/subject.js'
 import type {ChangePlan} from '../draft.js'
-import {translateSubject} from './imported-subject.js'
 import type {Session} from '../session.js'
-import {z} from 'zod'
+import {translateSubject} from './imported-subject.js'
 
 /** Somebody who may publish, and what. */
 export interface Caller {

@@ -1,17 +1,17 @@
-import {patternOf} from '../../routing/subject.js'
 import {runningVersions, type Entity} from '../../entity/entity.js'
 import {entityName} from '../../entity/require.js'
 import {UnsafeError} from '../../errors.js'
 import {allowable} from '../../routing/allow.js'
 import type {Finding} from '../../routing/rule-book.js'
+import {patternOf} from '../../routing/subject.js'
 import type {ChangeOptions, ChangePlan} from '../draft.js'
+import type {Session} from '../session.js'
 import {judgeSurroundings} from './around.js'
 import {judgeCallers, readCallers} from './callers.js'
 import {judgeLegs} from './legs.js'
-import {judgeTable, judgeToken} from './table.js'
-import type {Session} from '../session.js'
 import {judgeSinks} from './sinks.js'
 import {readSurroundings} from './surroundings.js'
+import {judgeTable, judgeToken} from './table.js'
 
 /** What was found before a change. */
 export interface Preflight {

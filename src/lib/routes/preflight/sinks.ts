@@ -1,10 +1,10 @@
-import {patternOf} from '../../routing/subject.js'
 import {entityName} from '../../entity/require.js'
 import {endpointsOf, sinkOf} from '../../routing/endpoint.js'
 import {finding, type Finding} from '../../routing/rule-book.js'
+import {patternOf} from '../../routing/subject.js'
 import type {ChangePlan} from '../draft.js'
-import {readSubscribers} from './subscribers.js'
 import type {Session} from '../session.js'
+import {readSubscribers} from './subscribers.js'
 
 /** A request to a sink fails at once only while nobody at all hears it: whoever does turns the failure into a timeout. */
 export async function judgeSinks(

@@ -2,8 +2,8 @@ import {predictTable, type MappingTable} from '../../routing/effective.js'
 import {lintPlans} from '../../routing/lint.js'
 import {finding, type Finding} from '../../routing/rule-book.js'
 import {changesOf, type ChangePlan} from '../draft.js'
-import {lowestVersion} from './server-versions.js'
 import type {Session} from '../session.js'
+import {lowestVersion} from './server-versions.js'
 
 /** Guards of the table, by the rules of the lowest server version and of the form that the servers read. */
 export function judgeTable({deps, driver, view}: Session, plan: ChangePlan, all: readonly ChangePlan[]): Finding[] {

@@ -2,15 +2,15 @@ import {systemClock} from '../../clock.js'
 import type {Entity} from '../../entity/entity.js'
 import {runningVersions} from '../../entity/entity.js'
 import {LatticeError} from '../../errors.js'
-import {hasSystemCredentials} from '../../nats/system.js'
 import {MissingSystemCredentialsError} from '../../nats/system-user.js'
+import {hasSystemCredentials} from '../../nats/system.js'
 import type {ObserveSource} from '../../observe/observe.js'
 import type {ObservedAddress, ObservedSplit} from '../../observe/split.js'
 import {asDestination, endpointsOf} from '../../routing/endpoint.js'
 import type {Leg} from '../../routing/weights.js'
 import {openMonitoring, type RouteDeps} from '../session.js'
-import type {RouteView} from './view.js'
 import {identify, UnknownAccountError} from '../who.js'
+import type {RouteView} from './view.js'
 
 export interface ObserveRouteOptions {
   /** How long messages are counted, in milliseconds. */

@@ -1,14 +1,14 @@
 import type {ServerOutcome, TableChange} from '../../apply/driver.js'
 import {systemClock} from '../../clock.js'
-import {verifyByProbe} from '../../observe/verify-probe.js'
 import {LatticeError} from '../../errors.js'
+import {verifyByProbe} from '../../observe/verify-probe.js'
 import type {RouteDeps, Session} from '../session.js'
 
 /**
  * Finds out by messages that are traced and not delivered whether every server that can be reached maps as wanted, for
  * who may not ask the servers. Throws a ConnectionError where servers are too old for it or the user may not.
  */
-export async function probeServers(
+async function probeServers(
   {connection, spec, clock = systemClock}: RouteDeps,
   wanted: TableChange,
   withinMs: number,

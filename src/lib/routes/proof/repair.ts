@@ -1,7 +1,7 @@
 import type {ChangeOptions} from '../draft.js'
-import {changeMany} from '../text/many.js'
 import type {RouteChange} from '../result.js'
 import type {RouteDeps} from '../session.js'
+import {changeMany} from '../text/many.js'
 import type {RouteVerification} from './verify.js'
 
 /**

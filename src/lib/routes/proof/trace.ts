@@ -9,10 +9,10 @@ import type {TracedDestination, TracedSubject} from '../../observe/traced.js'
 import {endpointsOf, sinkOf, type Endpoint} from '../../routing/endpoint.js'
 import {covers, isLiteralSubject, patternOf} from '../../routing/subject.js'
 import {knownRoutes, requireRouted} from '../find.js'
-import {observeSource} from './observed.js'
 import type {RouteDeps} from '../session.js'
 import {openStore} from '../store/store.js'
 import type {Target} from '../target.js'
+import {observeSource} from './observed.js'
 
 /** Where messages to an entity, or to one subject, would go now. */
 export interface TracedRoute {

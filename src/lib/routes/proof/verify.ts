@@ -10,11 +10,11 @@ import type {Leg} from '../../routing/weights.js'
 import {judgeRecord, mainSource, readBefore, type RecordState} from '../before.js'
 import {liveRecord} from '../draft.js'
 import {knownRoutes, requireRouted, routeOf, type KnownRoutes} from '../find.js'
-import {ownSources} from '../store/own-sources.js'
-import {probeChange} from './probe.js'
 import {openReader, type Reader, type RouteDeps} from '../session.js'
-import {recordedEntity, type WrittenSubjects} from '../target.js'
+import {ownSources} from '../store/own-sources.js'
 import type {StoredRoute} from '../store/store.js'
+import {recordedEntity, type WrittenSubjects} from '../target.js'
+import {probeChange} from './probe.js'
 
 export interface VerifyOptions extends WrittenSubjects {
   /** How long what differs may still become right, in milliseconds; default 0. */

@@ -8,9 +8,9 @@ import {verifyByProbe, type ProbedServer} from '../../observe/verify-probe.js'
 import {planRoute} from '../../routing/plan.js'
 import {routeKey} from '../../routing/source.js'
 import {knownRoutes, requireRouted} from '../find.js'
-import {addressesOf, askedLegs, observeSource, withoutSilentSource} from './observed.js'
 import {openReader, type RouteDeps} from '../session.js'
 import type {Target} from '../target.js'
+import {addressesOf, askedLegs, observeSource, withoutSilentSource} from './observed.js'
 import {routeView, type RouteView} from './view.js'
 
 /** A route at one moment: asked, applied, and observed over the window before it. */

@@ -5,8 +5,8 @@ import {z} from 'zod'
 import {systemClock} from '../../clock.js'
 import {ConflictError, LatticeError, ServerError, UsageError} from '../../errors.js'
 import {writeFileAtomic} from '../../files/write-file.js'
-import {withLock} from '../../server/lock.js'
 import {routeSchema, type RouteRecord} from '../../records/route.js'
+import {withLock} from '../../server/lock.js'
 import type {RouteStore, StoredRoute} from './store.js'
 
 const fileSchema = z.object({

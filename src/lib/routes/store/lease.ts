@@ -1,9 +1,9 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 import {z} from 'zod'
 
-import {Bucket, ensureBucket} from '../../cache/bucket.js'
 import type {BucketEntry} from '../../cache/bucket-entry.js'
 import {MissingBucketError, RevisionConflictError} from '../../cache/bucket-errors.js'
+import {Bucket, ensureBucket} from '../../cache/bucket.js'
 import type {JetStreamSpec} from '../../cache/jetstream.js'
 import type {Clock} from '../../clock.js'
 import {ConflictError} from '../../errors.js'
@@ -40,8 +40,8 @@ export interface LeaseOptions {
   readonly clockOffsetMs: number
   /** How long to wait for another holder. */
   readonly timeoutMs: number
-  /** Copies of the bucket, when it has to be made. */
-  readonly replicas?: () => Promise<number>
+  /** Bucket whose number of copies the lease's gets, when it has to be made. */
+  readonly like?: string
 }
 
 /**
@@ -131,13 +131,13 @@ interface Present {
   readonly deadline: number
 }
 
-async function readLease(bucket: Bucket, {nc, spec, replicas}: LeaseOptions): Promise<Present | undefined> {
+async function readLease(bucket: Bucket, {nc, spec, like}: LeaseOptions): Promise<Present | undefined> {
   try {
     const entry = await bucket.get(key)
     return entry && parseLease(entry)
   } catch (error) {
     if (!(error instanceof MissingBucketError)) throw error
-    await ensureBucket(nc, bucketName, spec, {replicas: (await replicas?.()) ?? 1})
+    await ensureBucket(nc, bucketName, spec, like === undefined ? {} : {like})
     return undefined
   }
 }

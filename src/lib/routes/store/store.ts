@@ -1,10 +1,10 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 import {z} from 'zod'
 
-import {Bucket, ensureBucket} from '../../cache/bucket.js'
 import type {BucketEntry} from '../../cache/bucket-entry.js'
 import {MissingBucketError, RevisionConflictError} from '../../cache/bucket-errors.js'
-import {askApi, jetStream, type JetStreamSpec} from '../../cache/jetstream.js'
+import {Bucket, ensureBucket} from '../../cache/bucket.js'
+import type {JetStreamSpec} from '../../cache/jetstream.js'
 import {ConflictError, ServerError, UsageError} from '../../errors.js'
 import {routeSchema, type RouteRecord} from '../../records/route.js'
 import type {RouteState} from '../access.js'
@@ -103,15 +103,9 @@ class BucketRouteStore implements RouteStore {
   }
 
   async #make(): Promise<void> {
-    const replicas = await replicasOfData(this.#nc, this.#spec, this.#lattice)
-    await ensureBucket(this.#nc, `LATTICEROUTES_${this.#lattice}`, this.#spec, {replicas})
+    const like = `LATTICEDATA_${this.#lattice}`
+    await ensureBucket(this.#nc, `LATTICEROUTES_${this.#lattice}`, this.#spec, {like})
   }
-}
-
-/** How many copies the lattice's records have: routes and the lease are worth as many. 1 without such a bucket. */
-export async function replicasOfData(nc: NatsConnection, spec: JetStreamSpec, lattice: string): Promise<number> {
-  const {fields} = await askApi(jetStream(nc, spec), `STREAM.INFO.KV_LATTICEDATA_${lattice}`)
-  return (fields['config'] as {num_replicas?: number} | undefined)?.num_replicas ?? 1
 }
 
 /** What is stored under a key fits no schema; only the user can say that it may be replaced. */

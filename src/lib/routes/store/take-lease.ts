@@ -1,11 +1,10 @@
 import {entityName} from '../../entity/require.js'
 import {withLock} from '../../server/lock.js'
 import type {ChangePlan} from '../draft.js'
+import type {Session} from '../session.js'
+import {formatWho} from '../who.js'
 import {writable} from './file-store.js'
 import {AccountLease} from './lease.js'
-import type {Session} from '../session.js'
-import {replicasOfData} from './store.js'
-import {formatWho} from '../who.js'
 
 /** The right to change the account's mappings for as long as it is not disposed. */
 export interface Lease extends AsyncDisposable {
@@ -31,7 +30,7 @@ export async function takeLease(session: Session, plans: readonly ChangePlan[]):
       clock,
       clockOffsetMs: facts.clockOffsetMs,
       timeoutMs: deps.spec.timeoutMs,
-      replicas: () => replicasOfData(deps.connection, deps.spec, deps.spec.lattice),
+      like: `LATTICEDATA_${deps.spec.lattice}`,
     },
   )
 }

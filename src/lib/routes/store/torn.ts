@@ -1,8 +1,8 @@
 import type {MappingTable} from '../../routing/effective.js'
 import {endpointsOf} from '../../routing/endpoint.js'
 import {mappingDigest} from '../../routing/plan.js'
-import type {RouteStore, StoredRoute} from './store.js'
 import {recordedEntity} from '../target.js'
+import type {RouteStore, StoredRoute} from './store.js'
 
 /**
  * Tells tables that differ only as a command leaves them that died between two files: in sources whose record says

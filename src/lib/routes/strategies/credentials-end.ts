@@ -2,8 +2,8 @@ import type {AccountView} from '../../apply/account-state.js'
 import {ConnectionError, UnsafeError} from '../../errors.js'
 import {decodeToken} from '../../keys/token.js'
 import {userToken} from '../../nats/creds.js'
-import {systemSpec} from '../../nats/system-user.js'
 import type {ConnectSpec} from '../../nats/spec.js'
+import {systemSpec} from '../../nats/system-user.js'
 import type {Session} from '../session.js'
 
 /** Something that a later change needs, and when it ends; milliseconds since the epoch. */

@@ -1,14 +1,14 @@
 import type {Clock} from '../../clock.js'
 import {ConflictError, ConnectionError, InterruptedError, UsageError} from '../../errors.js'
-import {refuseEndings} from './credentials-end.js'
 import type {ChangeOptions} from '../draft.js'
 import {knownRoutes, type KnownRoutes} from '../find.js'
-import {LeaseHeldError} from '../store/lease.js'
-import {openReady} from './ready.js'
-import {restoreRoute} from './restore.js'
 import type {RouteChange} from '../result.js'
 import {openSession, serverNow, type RouteDeps, type Session} from '../session.js'
+import {LeaseHeldError} from '../store/lease.js'
 import type {StoredRoute} from '../store/store.js'
+import {refuseEndings} from './credentials-end.js'
+import {openReady} from './ready.js'
+import {restoreRoute} from './restore.js'
 
 /** How a route is put back: much may have become of a connection that waited, so it is opened anew. */
 export type Reopen = <T>(use: (deps: RouteDeps) => Promise<T>) => Promise<T>

@@ -9,8 +9,8 @@ import type {Leg} from '../../routing/weights.js'
 import {isIncumbent} from '../../services/mapping.js'
 import type {RouteBefore} from '../before.js'
 import type {KnownRoutes} from '../find.js'
-import {isSealed} from '../store/seal.js'
 import type {Session} from '../session.js'
+import {isSealed} from '../store/seal.js'
 
 /** An entity with what it would go back to unasked. */
 export interface Unasked {

@@ -1,10 +1,10 @@
 import {LatticeError} from '../../errors.js'
 import {legLabel} from '../../routing/weights.js'
-import {judgeDue, reconcileDue} from './reconcile.js'
 import {knownRoutes} from '../find.js'
-import type {Reconciled} from './restore.js'
 import {openSession, type RouteDeps, type Session, type SessionOptions} from '../session.js'
 import {openStore} from '../store/store.js'
+import {judgeDue, reconcileDue} from './reconcile.js'
+import type {Reconciled} from './restore.js'
 
 /** Opens a session for a change: routes whose time is over are put back first, and the session tells that. */
 export async function openReady(deps: RouteDeps, options: SessionOptions): Promise<Session> {

@@ -5,12 +5,12 @@ import {readBefore, type RouteBefore} from '../before.js'
 import {changeRoute} from '../change.js'
 import type {WantedRoute} from '../draft.js'
 import {knownRoutes, type KnownRoutes} from '../find.js'
-import {refuseInvented, refuseOther} from './invented.js'
-import {NotReconciledError, restoreRoute, type Reconciled} from './restore.js'
 import type {RouteChange} from '../result.js'
 import {openSession, serverNow, type RouteDeps, type Session} from '../session.js'
 import type {StoredRoute} from '../store/store.js'
 import {recordedEntity, routableEntity} from '../target.js'
+import {refuseInvented, refuseOther} from './invented.js'
+import {NotReconciledError, restoreRoute, type Reconciled} from './restore.js'
 
 /** What reconcile did; the JSON of `reconcile`. */
 export interface Reconciliation {

@@ -1,19 +1,19 @@
 import type {EntityRef} from '../../entity/entity.js'
-import {LatticeError} from '../../errors.js'
 import {shellWord} from '../../entity/require.js'
 import {parseVersion, type Version} from '../../entity/version.js'
+import {LatticeError} from '../../errors.js'
 import type {AskedSplit} from '../../routing/weights.js'
 import {changeRoute} from '../change.js'
 import type {ChangeOptions, Strategy} from '../draft.js'
 import {knownEntities, readStored} from '../find.js'
 import {inferCutover, inferSplit, type Known, type SplitHints, type WantedSplit} from '../infer.js'
 import type {RouteChange} from '../result.js'
-import {changePlace} from './place.js'
-import {presentLegs} from './present.js'
-import {openReady} from './ready.js'
 import type {RouteDeps, Session} from '../session.js'
 import {openStore, type StoredRoute} from '../store/store.js'
 import {routableEntity} from '../target.js'
+import {changePlace} from './place.js'
+import {presentLegs} from './present.js'
+import {openReady} from './ready.js'
 
 /** Where a split is for. */
 export interface PlaceOption {

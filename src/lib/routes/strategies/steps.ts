@@ -1,10 +1,10 @@
 import {LatticeError, type ErrorKind} from '../../errors.js'
 import type {Leg} from '../../routing/weights.js'
 import type {ChangeOptions} from '../draft.js'
-import {runGate, type Gate} from './gate.js'
-import {interruptionOf, openTiming, patiently, restoreHeld, sleepUntil, type Holding} from './hold.js'
 import type {RouteChange} from '../result.js'
 import type {RouteDeps} from '../session.js'
+import {runGate, type Gate} from './gate.js'
+import {interruptionOf, openTiming, patiently, restoreHeld, sleepUntil, type Holding} from './hold.js'
 import {shiftTraffic, type Shift} from './strategies.js'
 
 /** A canary that grows by itself. */

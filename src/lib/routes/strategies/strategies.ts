@@ -5,12 +5,12 @@ import {dropLegs, failLegs, shiftLegs} from '../../routing/shift.js'
 import type {Leg} from '../../routing/weights.js'
 import type {ChangeOptions, Strategy} from '../draft.js'
 import {inferCutover, oneOf, type Known, type WantedSplit} from '../infer.js'
-import {changePlace} from './place.js'
-import {presentLegs} from './present.js'
 import type {RouteChange} from '../result.js'
 import type {RouteDeps} from '../session.js'
-import {decideAndChange, type Decision, type PlaceOption} from './split.js'
 import {routableEntity} from '../target.js'
+import {changePlace} from './place.js'
+import {presentLegs} from './present.js'
+import {decideAndChange, type Decision, type PlaceOption} from './split.js'
 
 /** A share for one version, the others keeping their proportions. */
 export interface Shift extends PlaceOption {

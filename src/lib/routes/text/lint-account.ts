@@ -2,16 +2,16 @@ import type {ServerView, TableView} from '../../apply/driver.js'
 import {MissingSystemCredentialsError} from '../../nats/system-user.js'
 import {compareTables, predictTable, type TokenMappings} from '../../routing/effective.js'
 import {endpointsOf} from '../../routing/endpoint.js'
-import {lintPlans} from '../../routing/lint.js'
 import type {ForeignFindings, LintTarget} from '../../routing/lint-report.js'
+import {lintPlans} from '../../routing/lint.js'
 import type {MappingPlan} from '../../routing/plan.js'
 import {finding, type Finding} from '../../routing/rule-book.js'
 import {lintMappings} from '../../routing/rules.js'
 import {writtenMappings} from '../../routing/written.js'
 import {lowestVersion} from '../preflight/server-versions.js'
-import {recordedEntity} from '../target.js'
 import {openReader, type RouteDeps} from '../session.js'
 import type {StoredRoute} from '../store/store.js'
+import {recordedEntity} from '../target.js'
 
 /** What the rules depend on; default: the lowest version of the servers that answer. */
 export interface LintAccountOptions {

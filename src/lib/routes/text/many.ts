@@ -4,12 +4,12 @@ import {routeKey} from '../../routing/source.js'
 import {changeRoutes} from '../change.js'
 import type {ChangeOptions, PlannedState, Strategy, WantedRoute} from '../draft.js'
 import {knownRoutes, readStored} from '../find.js'
-import type {AskedRoute} from './manifest.js'
 import type {RouteChange} from '../result.js'
-import {openReady} from '../strategies/ready.js'
 import type {RouteDeps, Session} from '../session.js'
-import {isPlain, plainEntity, routableEntity} from '../target.js'
+import {openReady} from '../strategies/ready.js'
 import {planUnmapped} from '../strategies/unmap.js'
+import {isPlain, plainEntity, routableEntity} from '../target.js'
+import type {AskedRoute} from './manifest.js'
 
 /** A route of a file or a plan. */
 export interface AskedChange extends AskedRoute {

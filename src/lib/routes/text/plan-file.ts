@@ -3,11 +3,11 @@ import {z} from 'zod'
 import type {EntityKind} from '../../entity/entity.js'
 import {isVersion, parseVersion} from '../../entity/version.js'
 import {UsageError} from '../../errors.js'
-import {checkLegs} from '../../routing/weights.js'
 import {allowable} from '../../routing/allow.js'
 import {mappingDigest} from '../../routing/plan.js'
-import type {AskedChange} from './many.js'
+import {checkLegs} from '../../routing/weights.js'
 import type {RouteChange} from '../result.js'
+import type {AskedChange} from './many.js'
 
 const legSchema = z.strictObject({
   version: z.string().refine(isVersion),

@@ -1,11 +1,11 @@
 import type {TableChange, TableView} from '../../apply/driver.js'
 import type {MappingPlan} from '../../routing/plan.js'
+import type {RenderFormat} from '../../routing/render-formats.js'
 import {planNsc, renderNsc} from '../../routing/render-nsc.js'
 import {changesOf, type ChangePlan} from '../draft.js'
-import {accountName, renderPlans} from './render.js'
 import type {RouteChange} from '../result.js'
 import type {Session} from '../session.js'
-import type {RenderFormat} from '../../routing/render-formats.js'
+import {accountName, renderPlans} from './render.js'
 
 /** The results of a dry run, with the text that another tool applies. */
 export function printChanges(

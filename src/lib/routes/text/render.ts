@@ -1,16 +1,16 @@
-import {renderMappings} from '../../conf/mappings-text.js'
 import type {TableView} from '../../apply/driver.js'
+import {renderMappings} from '../../conf/mappings-text.js'
 import type {Entity, EntityRef} from '../../entity/entity.js'
 import {entityName} from '../../entity/require.js'
 import {UsageError} from '../../errors.js'
 import {decodeToken} from '../../keys/token.js'
 import {planRoute, type MappingPlan} from '../../routing/plan.js'
 import {renderClaims} from '../../routing/render-claims.js'
+import type {RenderFormat} from '../../routing/render-formats.js'
 import {planNsc, renderNsc} from '../../routing/render-nsc.js'
 import {renderJson, renderYaml, sortedPlans} from '../../routing/render-plans.js'
 import {judgeRecord, readBefore} from '../before.js'
 import {knownRoutes, requireRouted, routeOf} from '../find.js'
-import type {RenderFormat} from '../../routing/render-formats.js'
 import {openReader, type RouteDeps} from '../session.js'
 
 /** Recorded routes as text for another tool. */
