@@ -13,7 +13,7 @@ export type FileMappings = ReadonlyMap<
 >
 
 const header = [
-  '# Written by lattice: the mappings of one account, which must have no others.',
+  '# Written by lattice: all mappings of one account; a second block elsewhere would replace them.',
   '# `lattice route` changes its own entries and keeps all others; comments and layout are not kept.',
 ]
 

@@ -90,11 +90,12 @@ function untilText({expiresAt, restores}: NonNullable<RouteView['recorded']>): s
   return expiresAt === undefined ? undefined : `${expiresAt}, then back to ${formatLegs(restores) || 'what was before'}`
 }
 
-function headline({dryRun, changed, legs, entity, state}: RouteChange): string {
+function headline({dryRun, changed, legs, entity, state, strategy}: RouteChange): string {
   const name = `'${clean(entity)}'`
   if (state === 'rendered') return `Wrote files for the route of ${name}`
   if (!changed)
     return legs.length === 0 ? `Nothing to change: ${name} has no mapping` : `Nothing to change: the route of ${name}`
+  if (strategy === 'adopt') return dryRun ? `Would adopt the mapping of ${name}` : `Adopted the mapping of ${name}`
   if (legs.length === 0) return dryRun ? `Would clear the route of ${name}` : `Cleared the route of ${name}`
   return dryRun ? `Would change the route of ${name}` : `Changed the route of ${name}`
 }

@@ -50,7 +50,7 @@ test('the same mappings give the same text, whatever their order', () => {
   expect(renderMappings(new Map([...entries].reverse()))).toBe(text)
   expect(text).toBe(
     [
-      '# Written by lattice: the mappings of one account, which must have no others.',
+      '# Written by lattice: all mappings of one account; a second block elsewhere would replace them.',
       '# `lattice route` changes its own entries and keeps all others; comments and layout are not kept.',
       'mappings {',
       '  "a": [',
