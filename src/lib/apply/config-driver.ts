@@ -104,6 +104,7 @@ async function planNotes(seen: Monitoring | undefined, files: readonly MappingFi
 
 class ConfigDriver implements Driver {
   readonly name = 'config'
+  readonly form = 'config'
   readonly notes: readonly string[]
   readonly #target: ConfigTarget
 

@@ -1,6 +1,7 @@
 import {TimeoutError, type LatticeError} from '../errors.js'
 import type {ServerIdentity} from '../nats/system.js'
 import {predictTable, sameShares, type MappingTable, type TokenMappings} from '../routing/effective.js'
+import type {DriverName} from '../routing/driver-names.js'
 import type {Destination} from '../routing/plan.js'
 import type {Durability} from './durability.js'
 
@@ -90,9 +91,11 @@ export class SentUnknownError extends TimeoutError {
   }
 }
 
-/** How routes become live: a signed token, or a file and a reload. */
+/** How routes become live: a signed token, a file and a reload, our own leaf nodes, or somebody else's control plane. */
 export interface Driver {
-  readonly name: 'jwt' | 'config'
+  readonly name: DriverName
+  /** Whose rules for mappings hold: those of tokens, or of configuration files. */
+  readonly form: 'jwt' | 'config'
   /** What a plan made with it should warn of, a sentence each. */
   readonly notes: readonly string[]
   /** What a change does not outlive, and the step that makes it last; undefined when it lasts by itself. */

@@ -85,6 +85,7 @@ async function openCopy(
 /** Routes by signed account tokens that every server is sent. */
 export class JwtDriver implements Driver {
   readonly name = 'jwt'
+  readonly form = 'jwt'
   readonly #signer: TokenSigner
   readonly #copy: NscCopy | undefined
 

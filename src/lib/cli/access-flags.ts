@@ -1,18 +1,32 @@
 import * as Flags from '@oclif/core/flags'
 
+import {UsageError} from '../errors.js'
 import {expandHome} from '../files/paths.js'
 import {parseMonitorUrl} from '../nats/monitor-url.js'
 import type {RouteAccess} from '../routes/access.js'
+import {driverNames, type DriverName} from '../routing/driver-names.js'
 import {parseRouteState} from './route-state.js'
 
 const helpGroup = 'DRIVER'
 
 /** How routes become live and where they are recorded, where that cannot be found out. */
 export const accessFlags = {
-  driver: Flags.custom<'jwt' | 'config' | 'print'>({options: ['jwt', 'config', 'print']})({
+  driver: Flags.custom<DriverName | 'print'>({options: [...driverNames, 'print']})({
     helpGroup,
     summary:
-      'By signed tokens, or by configuration files; default: what the account is. print writes out what would be applied, and changes and records nothing.',
+      'By signed tokens, configuration files, leaf nodes of ours or a control plane (LATTICE_DRIVER); default: tokens or files, as the account is. print writes out what would be applied, and changes and records nothing.',
+  }),
+  leaf: Flags.string({
+    helpGroup,
+    helpValue: 'NAME',
+    summary:
+      'Leaf nodes that split, by the name that `lattice leaf run` gave them (LATTICE_LEAF); implies --driver leaf.',
+  }),
+  'leaf-key': Flags.string({
+    helpGroup,
+    helpValue: 'FILE',
+    summary:
+      'User seed that changes at leaf nodes are signed with; default: that of the credentials (LATTICE_LEAF_KEY_FILE).',
   }),
   config: Flags.string({
     helpGroup,
@@ -52,7 +66,9 @@ export const accessFlags = {
 }
 
 interface AccessFlags {
-  readonly driver?: 'jwt' | 'config' | 'print' | undefined
+  readonly driver?: DriverName | 'print' | undefined
+  readonly leaf?: string | undefined
+  readonly 'leaf-key'?: string | undefined
   readonly config?: readonly string[] | undefined
   readonly 'mappings-file'?: string | undefined
   readonly pid?: string | undefined
@@ -65,17 +81,46 @@ interface AccessFlags {
 /** What flags, and variables where there are none, say about access; throws a UsageError. */
 export function routeAccess(flags: AccessFlags, env: NodeJS.ProcessEnv = process.env): RouteAccess {
   const state = flags.state ?? env['LATTICE_STATE']
+  const leaf = flags.leaf ?? textOf(env['LATTICE_LEAF'])
   const monitors = flags['monitor-url'] ?? listed(env['LATTICE_MONITOR_URL'])
   return {
-    driver: flags.driver === 'print' ? undefined : flags.driver,
+    driver: driverOf(flags.driver, leaf, env),
+    leaf,
+    leafKeyFile: expanded(flags['leaf-key'] ?? env['LATTICE_LEAF_KEY_FILE']),
     files: (flags.config ?? listed(env['LATTICE_SERVER_CONFIG'])).flatMap(listed).map(expandHome),
     mappingsFile: flags['mappings-file'],
     pid: flags.pid,
-    renderTo: flags['render-to'] && expandHome(flags['render-to']),
+    renderTo: expanded(flags['render-to']),
     monitors: monitors.map(parseMonitorUrl),
     state: state ? parseRouteState(state) : undefined,
     acceptUnverified: flags['accept-unverified'] ?? false,
   }
+}
+
+/** What is printed is what the account's own way would apply. */
+function driverOf(
+  flag: DriverName | 'print' | undefined,
+  leaf: string | undefined,
+  env: NodeJS.ProcessEnv,
+): DriverName | undefined {
+  if (flag !== undefined && flag !== 'print') return flag
+  const named = textOf(env['LATTICE_DRIVER'])
+  if (named !== undefined && !isDriver(named)) {
+    throw new UsageError(`LATTICE_DRIVER=${named} is no driver.`, {suggestions: [driverNames.join(', ')]})
+  }
+  return named ?? (leaf === undefined ? undefined : 'leaf')
+}
+
+function isDriver(text: string): text is DriverName {
+  return driverNames.some((name) => name === text)
+}
+
+function expanded(path: string | undefined): string | undefined {
+  return path ? expandHome(path) : undefined
+}
+
+function textOf(value: string | undefined): string | undefined {
+  return value === '' ? undefined : value
 }
 
 function listed(text: string | undefined): string[] {

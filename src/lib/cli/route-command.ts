@@ -10,6 +10,7 @@ import type {ChangeOptions} from '../routes/draft.js'
 import type {Routes} from '../routes/routes.js'
 import type {WrittenSubjects} from '../routes/target.js'
 import {allowable} from '../routing/allow.js'
+import type {DriverName} from '../routing/driver-names.js'
 import {renderFormats, type RenderFormat} from '../routing/render-formats.js'
 import {accessFlags, routeAccess} from './access-flags.js'
 import {LatticeCommand} from './command.js'
@@ -135,7 +136,7 @@ interface RouteFlags extends SubjectFlags {
   readonly revision?: number | undefined
   readonly repair: boolean
   readonly allow?: readonly string[] | undefined
-  readonly driver?: 'jwt' | 'config' | 'print' | undefined
+  readonly driver?: DriverName | 'print' | undefined
   readonly output?: RenderFormat | undefined
   readonly share?: boolean
 }

@@ -56,7 +56,7 @@ export const routeSchema = z.looseObject({
   /** Of a service or subject: where each version listened when the route was made. */
   endpoints: z.array(endpointSchema).optional(),
   strategy: z.string(),
-  driver: z.enum(['jwt', 'config']),
+  driver: z.enum(['jwt', 'config', 'leaf', 'controlplane']),
   /** `applying` until the change was verified; past its deadline nobody is at it any more. */
   state: z.enum(['applying', 'live']),
   /** Server time; only while applying. */

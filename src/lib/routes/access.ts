@@ -1,7 +1,13 @@
+import type {DriverName} from '../routing/driver-names.js'
+
 /** How routes are to be read and changed, where that is not the servers' own way: flags of every route command. */
 export interface RouteAccess {
   /** Default: by tokens where the account has one, else by configuration files. */
-  readonly driver?: 'jwt' | 'config' | undefined
+  readonly driver?: DriverName | undefined
+  /** Name of the leaf nodes that split, where several kinds of them run. */
+  readonly leaf?: string | undefined
+  /** File with the user seed `SU…` that changes at leaf nodes are signed with; default: that of the credentials. */
+  readonly leafKeyFile?: string | undefined
   /** Main configuration files, one a server. */
   readonly files?: readonly string[] | undefined
   /** Our file of mappings, where it is not beside the main file by its usual name. */

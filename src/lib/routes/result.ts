@@ -4,6 +4,7 @@ import {formatRef, runningVersions, type Entity} from '../entity/entity.js'
 import {entityName, shellWord, versionName} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
 import type {RouteRecord} from '../records/route.js'
+import type {DriverName} from '../routing/driver-names.js'
 import {endpointsOf} from '../routing/endpoint.js'
 import type {MappingPlan} from '../routing/plan.js'
 import type {Finding} from '../routing/rule-book.js'
@@ -40,7 +41,7 @@ export interface RouteChange {
   /** `printed`: written out for another tool, and nothing was changed here. */
   /** `rendered`: files wait to be brought to the servers. `unverified`: nothing shows what is live, and that was accepted. */
   readonly state: 'live' | 'planned' | 'printed' | 'rendered' | 'unverified'
-  readonly driver: 'jwt' | 'config' | 'print'
+  readonly driver: DriverName | 'print'
   readonly servers: ServerCount
   /** From sending the token to the last server's answer. */
   readonly pushMs?: number

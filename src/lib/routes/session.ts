@@ -1,23 +1,19 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
-import {openSource, readAccount, readFacts, readServers, type ServersFacts} from '../apply/account-state.js'
+import {openSource, readAccount, readServers, type ServersFacts} from '../apply/account-state.js'
 import type {Driver, TableView} from '../apply/driver.js'
-import {openJwtDriver} from '../apply/jwt-driver.js'
-import {askApi, jetStream} from '../cache/jetstream.js'
 import {systemClock, type Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
-import {ConnectionError, UsageError} from '../errors.js'
+import {UsageError} from '../errors.js'
 import type {SigningKey} from '../keys/nkey.js'
-import {hasOperatorKey, readOperatorKey} from '../nats/operator-key.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {MissingSystemCredentialsError} from '../nats/system-user.js'
 import {hasSystemCredentials, type Monitoring, type SystemClient} from '../nats/system.js'
+import type {DriverName} from '../routing/driver-names.js'
 import type {Destination} from '../routing/plan.js'
 import type {RouteAccess} from './access.js'
-import {ownSources} from './store/own-sources.js'
 import {openStore, type RouteStore} from './store/store.js'
-import {tornTables} from './store/torn.js'
-import {identify, isTokenAccount, NoTokenAccountError, type Who} from './who.js'
+import {identify, isTokenAccount, type Who} from './who.js'
 
 /** What routes are read and changed through. */
 export interface RouteDeps {
@@ -60,7 +56,7 @@ export interface Reader {
   readonly store: RouteStore
   readonly view: TableView | undefined
   /** Who showed what is live. */
-  readonly by?: 'system' | 'monitor'
+  readonly by?: 'system' | 'monitor' | 'leaf' | 'controlplane'
 }
 
 export interface SessionOptions {
@@ -78,7 +74,12 @@ export async function openSession(deps: RouteDeps, options: SessionOptions = {})
   const {connection, spec, access} = deps
   const who = await identify(connection, spec)
   refuseFilesOfTokens(who.account, access)
-  return driverOf(who.account, access) === 'jwt' ? openByToken(deps, who, options) : openByFiles(deps, who, options)
+  if (driverOf(who.account, access) === 'jwt') {
+    const {openByToken} = await import('./open/by-token.js')
+    return openByToken(deps, who, options)
+  }
+  const {openByFiles} = await import('./open/by-files.js')
+  return openByFiles(deps, who, options)
 }
 
 /** What is meant for files would go to the servers by token, and the files would stay as they are. */
@@ -89,65 +90,6 @@ function refuseFilesOfTokens(account: string, access: RouteAccess = {}): void {
     suggestions: ['Leave out --config, --pid and --render-to (and LATTICE_SERVER_CONFIG), or say --driver jwt.'],
     details: {account},
   })
-}
-
-async function openByToken(
-  deps: RouteDeps,
-  who: Who,
-  {dryRun = false, repair = false}: SessionOptions,
-): Promise<Session> {
-  const {connection, spec, clock = systemClock} = deps
-  if (!isTokenAccount(who.account)) throw new NoTokenAccountError(who.account)
-  const [key, system, , store] = await allOrMissing([
-    dryRun && !hasOperatorKey(spec) ? undefined : readOperatorKey(spec),
-    openSystem(deps),
-    needJetStream(deps),
-    openStore(connection, spec, deps.access?.state),
-  ])
-  const ahead = deps.secondsAhead === undefined ? {} : {secondsAhead: deps.secondsAhead}
-  const found = {
-    system,
-    account: who.account,
-    clock,
-    key,
-    spec,
-    ownSources: () => ownSources(store),
-    newest: repair,
-    ...ahead,
-  }
-  const {driver, facts, view} = await openJwtDriver(found)
-  const sealer = key === undefined ? {} : {sealer: key}
-  return {deps, clock, lattice: spec.lattice, store, driver, system, account: who.account, facts, who, view, ...sealer}
-}
-
-/** Accounts that stand in configuration files: reloaded by the system account, or by whoever may signal the server. */
-async function openByFiles(deps: RouteDeps, who: Who, {repair = false}: SessionOptions): Promise<Session> {
-  const {connection, spec, clock = systemClock, access = {}} = deps
-  const {account} = who
-  const [system, , store, monitors] = await allOrMissing([
-    hasSystemCredentials(spec) ? openSystem(deps) : undefined,
-    needJetStream(deps),
-    openStore(connection, spec, access.state),
-    openMonitoring(deps),
-  ])
-  const {openConfigDriver} = await import('../apply/config-driver.js')
-  const driver = await openConfigDriver({
-    system,
-    monitoring: monitors,
-    account,
-    files: access.files ?? [],
-    mappingsFile: access.mappingsFile,
-    pid: access.pid,
-    render: access.renderTo,
-    clock,
-    timeoutMs: spec.timeoutMs,
-    isTorn: tornTables(store, spec.lattice),
-  })
-  const shown = system ?? monitors ?? driver.seen
-  const monitoring = shown ?? new (await import('./proof/own-monitoring.js')).OwnMonitoring(connection, spec.timeoutMs)
-  const [facts, view] = await Promise.all([readFacts({system: monitoring, clock}), driver.read({newest: repair})])
-  const blind = shown === undefined
-  return {deps, clock, lattice: spec.lattice, store, driver, system: monitoring, account, facts, who, view, blind}
 }
 
 /** Opens what showing routes needs: the records and, with system credentials or monitoring ports, what is live. */
@@ -180,7 +122,7 @@ async function readLive(monitoring: Monitoring, account: string): Promise<TableV
   return {mappings: Object.fromEntries(most), servers, digest: ''}
 }
 
-function driverOf(account: string, {driver}: RouteAccess = {}): 'jwt' | 'config' {
+function driverOf(account: string, {driver}: RouteAccess = {}): DriverName {
   return driver ?? (isTokenAccount(account) ? 'jwt' : 'config')
 }
 
@@ -191,22 +133,6 @@ export async function openMonitoring({access, spec}: RouteDeps): Promise<Monitor
   return openMonitors(access.monitors, {timeoutMs: spec.timeoutMs})
 }
 
-/** Records and the lease lie in JetStream, unless the user keeps records elsewhere. */
-async function needJetStream({connection, spec, access}: RouteDeps): Promise<void> {
-  if (access?.state !== undefined) return
-  try {
-    await askApi(jetStream(connection, spec), 'INFO')
-  } catch (error) {
-    if (!(error instanceof ConnectionError)) throw error
-    const {message, suggestions, details} = error
-    throw new ConnectionError(message, {
-      suggestions: [...suggestions, '--state file:routes.json   (keeps the records in a file)'],
-      details,
-      cause: error,
-    })
-  }
-}
-
 /** Server time, in milliseconds since the epoch. */
 export function serverNow({clock, facts}: Pick<Session, 'clock' | 'facts'>): number {
   return clock.now() + facts.clockOffsetMs
@@ -215,37 +141,4 @@ export function serverNow({clock, facts}: Pick<Session, 'clock' | 'facts'>): num
 /** An nsc store may well hold the operator's key and no way into the system account. */
 function undefinedWhenMissing(error: unknown): undefined {
   if (!(error instanceof MissingSystemCredentialsError)) throw error
-}
-
-async function openSystem({spec, system}: RouteDeps): Promise<SystemClient> {
-  if (!hasSystemCredentials(spec)) throw new MissingSystemCredentialsError(spec)
-  const client = await system()
-  await client.servers()
-  return client
-}
-
-/** The results, or every ConnectionError at once; another error wins over them. */
-async function allOrMissing<T extends readonly unknown[]>(promises: {
-  readonly [K in keyof T]: Promise<T[K]> | T[K]
-}): Promise<T> {
-  const results = await Promise.allSettled(promises as readonly unknown[])
-  const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
-  const missing = reasons.filter((reason) => reason instanceof ConnectionError)
-  const other = reasons.find((reason) => !(reason instanceof ConnectionError))
-  if (missing.length > 1) throw new MissingSeveralError(missing)
-  if (missing.length === 1 && other === undefined) throw missing[0]!
-  if (other !== undefined) throw other as Error
-  return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as unknown as T
-}
-
-/** Several of the things that a change needs are not there. */
-export class MissingSeveralError extends ConnectionError {
-  constructor(missing: readonly ConnectionError[]) {
-    const reasons = [...new Set(missing.map(({message}) => message.replace(/\.$/, '')))]
-    super(`${reasons.join('; ')}.`, {
-      suggestions: [...new Set(missing.flatMap(({suggestions}) => suggestions))],
-      details: {missing: missing.map(({name, message}) => ({name, message}))},
-      cause: missing[0],
-    })
-  }
 }

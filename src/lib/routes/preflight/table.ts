@@ -9,7 +9,7 @@ import {lowestVersion} from './server-versions.js'
 export function judgeTable({deps, driver, view}: Session, plan: ChangePlan, all: readonly ChangePlan[]): Finding[] {
   const others = all.filter((other) => other !== plan)
   return lintPlans(tableWith(predictTable(view.mappings), others), plan.mappings, {
-    form: driver.name,
+    form: driver.form,
     inboxPrefix: deps.spec.inboxPrefix,
     serverVersion: lowestVersion(view),
   })

@@ -46,7 +46,7 @@ export function isUnverified({routes}: RouteVerification): boolean {
 export interface RouteVerification {
   readonly lattice: string
   /** How it was found out: asked as the system account, on monitoring ports, or by probes that are not delivered. */
-  readonly by: 'system' | 'monitor' | 'probe'
+  readonly by: NonNullable<Reader['by']> | 'probe'
   readonly live: boolean
   readonly routes: readonly VerifiedRoute[]
   /** What the next push from the nsc store that the operator's key comes from would change, as a sentence. */
