@@ -20,7 +20,9 @@ const layers = {
   cache: ['entity', 'records', 'nats', 'keys', 'output'],
   edit: ['entity', 'records', 'cache', 'keys', 'output'],
   transfer: ['files', 'entity', 'records', 'cache', 'nats', 'keys'],
-  apply: ['files', 'entity', 'routing', 'conf', 'nats', 'nsc', 'keys', 'server'],
+  leaf: ['routing', 'nats', 'keys'],
+  'leaf-server': ['files', 'entity', 'keys', 'nats', 'routing', 'conf', 'apply', 'leaf', 'server', 'routes'],
+  apply: ['files', 'entity', 'routing', 'conf', 'nats', 'nsc', 'keys', 'server', 'leaf'],
   observe: ['entity', 'routing', 'apply', 'nats', 'keys'],
   routes: [
     'files',
@@ -37,6 +39,7 @@ const layers = {
     'nsc',
     'keys',
     'server',
+    'leaf',
   ],
   lint: ['files', 'entity', 'routing', 'conf', 'keys'],
   audit: ['entity', 'records', 'control', 'cache', 'keys'],

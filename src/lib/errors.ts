@@ -1,19 +1,22 @@
 /** What went wrong, in the few ways a script can act on. */
-export type ErrorKind =
-  | 'bug'
-  | 'server'
-  | 'usage'
-  | 'ambiguous'
-  | 'notFound'
-  | 'conflict'
-  | 'timeout'
-  | 'gateFailed'
-  | 'partial'
-  | 'unsafe'
-  | 'paused'
-  | 'connection'
-  | 'differs'
-  | 'interrupted'
+export const errorKinds = [
+  'bug',
+  'server',
+  'usage',
+  'ambiguous',
+  'notFound',
+  'conflict',
+  'timeout',
+  'gateFailed',
+  'partial',
+  'unsafe',
+  'paused',
+  'connection',
+  'differs',
+  'interrupted',
+] as const
+
+export type ErrorKind = (typeof errorKinds)[number]
 
 /** Exit code of each kind; a stable interface. */
 export const exitCodes: Readonly<Record<ErrorKind, number>> = {
