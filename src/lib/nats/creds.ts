@@ -103,6 +103,17 @@ export async function userToken(spec: CredentialSpec): Promise<string | undefine
   return parseCreds((await readCreds(credentials.file, spec)).text)?.jwt
 }
 
+/** The user's own key that the credentials hold; undefined for those without one, such as a password. */
+export async function userKey(spec: CredentialSpec): Promise<SigningKey | undefined> {
+  const {credentials} = spec
+  if (credentials?.kind === 'creds') {
+    return userCreds((await readCreds(credentials.file, spec)).text, credentials.file).key
+  }
+  if (credentials?.kind === 'nkey') return readSeed(credentials.file, {...spec, purpose: 'nkey file', kind: 'U'})
+  if (credentials?.kind !== 'jwt' || credentials.seed === undefined) return undefined
+  return seedOf(await readLiteral(credentials.seed, 'user seed', spec), '', {purpose: 'user seed', kind: 'U'})
+}
+
 async function credsAuthenticator(file: string, spec: CredentialSpec): Promise<Authenticator> {
   const {text, path} = await readCreds(file, spec)
   let creds = userCreds(text, file)

@@ -74,9 +74,14 @@ export async function openSession(deps: RouteDeps, options: SessionOptions = {})
   const {connection, spec, access} = deps
   const who = await identify(connection, spec)
   refuseFilesOfTokens(who.account, access)
-  if (driverOf(who.account, access) === 'jwt') {
+  const driver = driverOf(who.account, access)
+  if (driver === 'jwt') {
     const {openByToken} = await import('./open/by-token.js')
     return openByToken(deps, who, options)
+  }
+  if (driver === 'leaf') {
+    const {openByLeaf} = await import('./open/by-leaf.js')
+    return openByLeaf(deps, who, options)
   }
   const {openByFiles} = await import('./open/by-files.js')
   return openByFiles(deps, who, options)
@@ -96,6 +101,10 @@ function refuseFilesOfTokens(account: string, access: RouteAccess = {}): void {
 export async function openReader(deps: RouteDeps): Promise<Reader> {
   const {connection, spec, clock = systemClock, access = {}} = deps
   const store = await openStore(connection, spec, access.state)
+  if (access.driver === 'leaf') {
+    const {readByLeaf} = await import('./open/by-leaf.js')
+    return {store, view: await readByLeaf(deps), by: 'leaf'}
+  }
   const [system, monitors] = await Promise.all([
     hasSystemCredentials(spec) ? deps.system().catch(undefinedWhenMissing) : undefined,
     openMonitoring(deps),

@@ -17,6 +17,17 @@ const connzSchema = z.object({
 
 const stallMs = 300
 
+/** The connections that a server told of, as it would tell their subscriptions. */
+export function asSubscriptions({server, data}: SystemReply, body: unknown): SystemReply {
+  const {test} = (body ?? {}) as {readonly test?: string}
+  const {connections} = connzSchema.parse(data ?? {})
+  const list = (connections ?? []).flatMap((one) => one.subscriptions_list_detail ?? [])
+  return {
+    server,
+    data: {subscriptions_list: list.filter(({subject}) => test === undefined || subjectsOverlap(subject, test))},
+  }
+}
+
 /**
  * What any user may ask of all servers: who of the own account is connected, and what it listens on. Everything else
  * that a Monitoring is asked for is answered by nobody.
@@ -35,17 +46,10 @@ export class OwnMonitoring implements Monitoring {
   }
 
   async ask(endpoint: string, body?: unknown): Promise<SystemReply[]> {
-    const {test} = (body ?? {}) as {readonly test?: string}
+    // With the connections comes the time, which is all that VARZ is asked for.
+    if (endpoint === 'VARZ') return this.#connections(false)
     if (endpoint !== 'SUBSZ') return []
-    const replies = await this.#connections(true)
-    return replies.map(({server, data}) => {
-      const {connections} = connzSchema.parse(data ?? {})
-      const list = (connections ?? []).flatMap((one) => one.subscriptions_list_detail ?? [])
-      return {
-        server,
-        data: {subscriptions_list: list.filter(({subject}) => test === undefined || subjectsOverlap(subject, test))},
-      }
-    })
+    return (await this.#connections(true)).map((reply) => asSubscriptions(reply, body))
   }
 
   async #connections(detail: boolean): Promise<SystemReply[]> {

@@ -1,0 +1,238 @@
+import {createHash} from 'node:crypto'
+
+import type {Clock} from '../clock.js'
+import {ConnectionError, LatticeError, UnsafeError} from '../errors.js'
+import type {SigningKey} from '../keys/nkey.js'
+import type {HeardLeaf} from '../leaf/client.js'
+import {compareTables} from '../routing/effective.js'
+import {covers} from '../routing/subject.js'
+import {checkRules} from './config-stage.js'
+import {
+  holds,
+  isLive,
+  type Applied,
+  type ApplyOptions,
+  type Driver,
+  type ReadOptions,
+  type ServerOutcome,
+  type TableChange,
+  type TableView,
+  type Verification,
+  type WriteBack,
+} from './driver.js'
+import {changeOne, wantedTable, type ChangedLeaf, type LeafAccess} from './leaf-change.js'
+import {mappingsOf, readGroup, serverView, tableOf, type LeafGroup, type LeafTarget} from './leaf-group.js'
+
+export interface LeafDriverOptions extends LeafTarget {
+  readonly clock: Clock
+  /** Signs changes; undefined: there is none, so they can be planned only. */
+  readonly key: SigningKey | undefined
+}
+
+/** Opens the driver for leaf nodes of ours, which need no more than a user of the account; throws what readGroup throws. */
+export async function openLeafDriver(options: LeafDriverOptions): Promise<LeafDriver> {
+  const {name, leaves} = await readGroup(options, {newest: true})
+  return new LeafDriver({...options, name}, leaves)
+}
+
+export class LeafDriver implements Driver {
+  readonly name = 'leaf'
+  readonly form = 'config'
+  readonly notes: readonly string[]
+  /** For whom they split. */
+  readonly reach: HeardLeaf['form']
+  readonly #options: LeafDriverOptions
+
+  constructor(options: LeafDriverOptions, leaves: readonly HeardLeaf[]) {
+    this.#options = options
+    this.reach = leaves[0]!.form
+    this.notes = [...new Set(leaves.flatMap(notesOf))]
+  }
+
+  async read(options: ReadOptions = {}): Promise<TableView> {
+    return viewOf(await readGroup(this.#options, options))
+  }
+
+  /** The leaf nodes as they are now. */
+  async group(): Promise<LeafGroup> {
+    return readGroup(this.#options, {newest: true})
+  }
+
+  async apply(change: TableChange, {inspect, ...options}: ApplyOptions = {}): Promise<Applied> {
+    checkRules(change)
+    const group = await readGroup(this.#options, options)
+    const before = viewOf(group)
+    inspect?.(before)
+    refuseUncarried(group, change)
+    return {before, ...(await this.#change(group, change))}
+  }
+
+  async #change({leaves}: LeafGroup, change: TableChange): Promise<Omit<Applied, 'before'>> {
+    const {key, clock} = this.#options
+    if (key === undefined) throw new NoLeafKeyError(leaves)
+    const access = {...this.#options, key}
+    const [started, startedAt] = [performance.now(), clock.now()]
+    const done = await changeAll(access, leaves, change)
+    const pushMs = Math.round((performance.now() - started) * 10) / 10
+    return {
+      pushMs,
+      confirmedAt: Math.round(startedAt + pushMs),
+      notes: [...new Set(done.flatMap(({notes}) => notes))],
+      verify: (withinMs) => this.#verify(done, withinMs),
+    }
+  }
+
+  async #verify(done: readonly ChangedLeaf[], withinMs: number): Promise<Verification> {
+    const {clock} = this.#options
+    const deadline = clock.now() + withinMs
+    for (;;) {
+      const leaves = await this.#leaves()
+      const outcomes = outcomesOf(done, leaves)
+      const overtaken = done.some(({leaf, digest}) =>
+        leaves.some(({id, digest: now}) => id === leaf.id && now !== digest),
+      )
+      if (outcomes.every(isLive) || clock.now() >= deadline) return {outcomes, overtaken}
+      await clock.sleep(50)
+    }
+  }
+
+  /** Those that answer; none is no error here. */
+  async #leaves(): Promise<readonly HeardLeaf[]> {
+    try {
+      return (await this.group()).leaves
+    } catch (error) {
+      if (error instanceof ConnectionError && error.name === 'NoLeafError') return []
+      throw error
+    }
+  }
+
+  async takeBack(
+    {change, previous}: {readonly change: TableChange; readonly previous: TableChange},
+    withinMs: number,
+  ): Promise<WriteBack> {
+    try {
+      const group = await this.group()
+      const stored = group.leaves.map(tableOf)
+      const live = viewOf(group).servers.flatMap((server) => (server.live === undefined ? [] : [server.live.table]))
+      if ([...stored, ...live].every((table) => holds(table, previous))) return 'not needed'
+      if (stored.some((table) => !holds(table, change) && !holds(table, previous))) return 'foreign'
+      const {verify} = await this.#change(group, previous)
+      return (await verify(withinMs)).outcomes.every(isLive) ? 'written' : 'failed'
+    } catch (error) {
+      if (error instanceof LatticeError) return 'failed'
+      throw error
+    }
+  }
+}
+
+/** The first one alone, so that what all would refuse is refused by one; then the others, a few at a time. */
+async function changeAll(
+  access: LeafAccess,
+  leaves: readonly HeardLeaf[],
+  change: TableChange,
+): Promise<readonly ChangedLeaf[]> {
+  const open = leaves.filter((leaf) => !isDone(leaf, change))
+  const done: ChangedLeaf[] = leaves
+    .filter((leaf) => isDone(leaf, change))
+    .map((leaf) => ({leaf, wanted: wantedTable(leaf, change), digest: leaf.digest, notes: []}))
+  const changed: ChangedLeaf[] = []
+  for (let index = 0; index < open.length; index += index === 0 ? 1 : atOnce) {
+    const batch = open.slice(index, index + (index === 0 ? 1 : atOnce))
+    const results = await Promise.allSettled(batch.map((leaf) => changeOne(access, leaf, change)))
+    changed.push(...results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])))
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed === undefined) continue
+    await putBack(access, changed, change)
+    throw failed.reason as Error
+  }
+  return [...done, ...changed]
+}
+
+const atOnce = 8
+
+/** File and server have it already. */
+function isDone(leaf: HeardLeaf, change: TableChange): boolean {
+  const {live} = serverView(leaf)
+  return live !== undefined && holds(tableOf(leaf), change) && compareTables(tableOf(leaf), live.table).length === 0
+}
+
+/** Those that took the change get back what they had; what cannot be put back shows when it is verified. */
+async function putBack(access: LeafAccess, changed: readonly ChangedLeaf[], change: TableChange): Promise<void> {
+  if (changed.length === 0) return
+  const {leaves} = await readGroup(access, {newest: true})
+  await Promise.allSettled(
+    changed.map(async ({leaf}) => {
+      const now = leaves.find(({id}) => id === leaf.id)
+      const previous = change.map(({source}) => ({source, destinations: leaf.mappings[source]}))
+      if (now !== undefined) await changeOne(access, now, previous)
+    }),
+  )
+}
+
+function viewOf(group: LeafGroup): TableView {
+  const digests = group.leaves.map(({id, digest}) => [id, digest])
+  const digest = createHash('sha256').update(JSON.stringify(digests)).digest('hex')
+  return {
+    mappings: mappingsOf(group),
+    servers: group.leaves.map(serverView),
+    digest: `sha256:${digest}`,
+    agreed: group.agreed,
+  }
+}
+
+function outcomesOf(done: readonly ChangedLeaf[], leaves: readonly HeardLeaf[]): ServerOutcome[] {
+  const known = done.map(({leaf: {id, server}, wanted}): ServerOutcome => {
+    const now = leaves.find((leaf) => leaf.id === id)
+    if (now === undefined) return {server, outcome: 'missing', reason: 'it does not answer'}
+    if (now.live === null) return {server: now.server, outcome: 'missing', reason: 'its server does not answer'}
+    if (compareTables(wanted, new Map(Object.entries(now.live))).length === 0)
+      return {server: now.server, outcome: 'applied'}
+    return {server: now.server, outcome: 'differs', reason: 'its server has other mappings than its file'}
+  })
+  const [first] = done
+  const added = leaves.filter(({id}) => !done.some(({leaf}) => leaf.id === id))
+  return [
+    ...known,
+    ...added.map((leaf): ServerOutcome => {
+      const same = first !== undefined && compareTables(first.wanted, tableOf(leaf)).length === 0
+      return same
+        ? {server: leaf.server, outcome: 'applied'}
+        : {server: leaf.server, outcome: 'differs', reason: 'it started during the change and does not have it'}
+    }),
+  ]
+}
+
+/** What a leaf node says of itself that a change should tell. */
+function notesOf({server, problems}: HeardLeaf): string[] {
+  return problems.map(({sentence}) => `Leaf node '${server.name}': ${sentence}`)
+}
+
+/** A source that a leaf node beside its callers takes in from the hub as well would be answered twice. */
+function refuseUncarried({name, leaves}: LeafGroup, change: TableChange): void {
+  for (const {source, destinations} of change) {
+    const without = leaves.find(({sources}) => sources.length > 0 && !sources.some((own) => covers(own, source)))
+    if (destinations !== undefined && without !== undefined) throw new UncarriedSourceError(source, without, name)
+  }
+}
+
+class UncarriedSourceError extends UnsafeError {
+  constructor(source: string, {server, sources}: HeardLeaf, name: string) {
+    super(`Leaf node '${server.name}' was not started for '${source}', and what it maps is fixed when it starts.`, {
+      suggestions: [
+        'lattice leaf stop',
+        `lattice leaf run --name ${name} ${[...sources, source].map((one) => `--source '${one}'`).join(' ')}`,
+      ],
+      details: {rule: 'not-carried', source, sources, leaf: server.name},
+    })
+  }
+}
+
+/** Leaf nodes take changes from users they know by key. */
+class NoLeafKeyError extends ConnectionError {
+  constructor(leaves: readonly HeardLeaf[]) {
+    super('Leaf nodes take changes that are signed with a user key, and the credentials have none.', {
+      suggestions: ['--leaf-key FILE (or LATTICE_LEAF_KEY_FILE) with a user seed that they accept'],
+      details: {accepts: [...new Set(leaves.flatMap(({accepts}) => accepts))]},
+    })
+  }
+}

@@ -1,0 +1,42 @@
+import {readFacts} from '../../apply/account-state.js'
+import type {TableView} from '../../apply/driver.js'
+import {openLeafDriver} from '../../apply/leaf-driver.js'
+import {systemClock} from '../../clock.js'
+import type {SigningKey} from '../../keys/nkey.js'
+import {readSeed, userKey} from '../../nats/creds.js'
+import {LeafMonitoring} from '../proof/leaf-monitoring.js'
+import type {RouteDeps, Session, SessionOptions} from '../session.js'
+import {openStore} from '../store/store.js'
+import type {Who} from '../who.js'
+import {allOrMissing} from './missing.js'
+import {needJetStream} from './needs.js'
+
+/** Leaf nodes of ours, which take changes from a user of the account. */
+export async function openByLeaf(deps: RouteDeps, who: Who, {repair = false}: SessionOptions): Promise<Session> {
+  const {connection, spec, clock = systemClock, access = {}} = deps
+  const {lattice, timeoutMs} = spec
+  const [key, , store] = await allOrMissing([
+    leafKey(deps),
+    needJetStream(deps),
+    openStore(connection, spec, access.state),
+  ])
+  const driver = await openLeafDriver({connection, lattice, name: access.leaf, timeoutMs, key, clock})
+  const system = new LeafMonitoring(connection, (await driver.group()).leaves, timeoutMs)
+  const [facts, view] = await Promise.all([readFacts({system, clock}), driver.read({newest: repair})])
+  return {deps, clock, lattice, store, driver, system, account: who.account, facts, who, view}
+}
+
+/** What the leaf nodes have, for who only looks. */
+export async function readByLeaf({connection, spec, access, clock = systemClock}: RouteDeps): Promise<TableView> {
+  const {lattice, timeoutMs} = spec
+  const name = access?.leaf
+  const driver = await openLeafDriver({connection, lattice, name, timeoutMs, key: undefined, clock})
+  return driver.read({newest: true})
+}
+
+/** The key that was given, else the credentials' own. */
+async function leafKey({spec, access}: RouteDeps): Promise<SigningKey | undefined> {
+  const {timeoutMs, confinedTo} = spec
+  if (access?.leafKeyFile === undefined) return userKey(spec)
+  return readSeed(access.leafKeyFile, {purpose: 'leaf key file', kind: 'U', confinedTo, timeoutMs})
+}
