@@ -47,6 +47,8 @@ export interface Session {
   readonly view: TableView
   /** True where nobody can be asked what is live, so that only probes can show it. */
   readonly blind?: boolean
+  /** True where a leaf node splits for the whole account, next to the account's own servers. */
+  readonly accountWide?: boolean
   /** What was done on the way to it that a change should tell, a sentence each. */
   readonly notes?: readonly string[]
 }

@@ -3,6 +3,7 @@ export const allowable = [
   'no-subscriber',
   'shared-leg',
   'source-shared',
+  'source-doubled',
   'caller-permission',
   'exporter',
   'mapped-twice',

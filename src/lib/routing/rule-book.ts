@@ -164,6 +164,10 @@ export const ruleBook = {
     why: 'What the mapping leaves on the source is shared by all who listen there, whatever their version.',
     fix: 'Stop the other version from listening on the source, or give each version a subject of its own.',
   },
+  'source-doubled': {
+    why: "A leaf node for the whole account takes a copy of each call from the account's servers: who listens on the source there answers it as well.",
+    fix: 'Let the workers listen on the subjects of their versions alone, and then change the route.',
+  },
   'caller-permission': {
     why: 'Servers check the subject after the mapping: a request that may not go there is never answered.',
     fix: 'Allow these users to publish the destinations too, and then change the route.',
@@ -183,6 +187,18 @@ export const ruleBook = {
   'leaf-leg': {
     why: 'A leaf node tells what is listened to behind it, and not by whom nor in which queue groups.',
     fix: 'Look at the subscribers at the leaf itself.',
+  },
+  'duplicate-service': {
+    why: 'A command that names the service could mean either.',
+    fix: 'Give each service a name of its own, or one entry with all sources.',
+  },
+  template: {
+    why: 'Each version listens on a subject of its own, and the template says where the version stands in it.',
+    fix: 'Write {v} once, and each * of the source as $1, $2 and so on, such as orders.{v}.$1.',
+  },
+  'shared-template': {
+    why: 'Who listens on such a subject gets the requests of both sources, and cannot tell from which they came.',
+    fix: 'Write something of the source into the template, such as orders.{v}.get.',
   },
   'leaf-announcement': {
     why: 'A reload does not tell leaf nodes that are connected what an account maps now.',

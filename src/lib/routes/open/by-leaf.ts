@@ -23,7 +23,8 @@ export async function openByLeaf(deps: RouteDeps, who: Who, {repair = false}: Se
   const driver = await openLeafDriver({connection, lattice, name: access.leaf, timeoutMs, key, clock})
   const system = new LeafMonitoring(connection, (await driver.group()).leaves, timeoutMs)
   const [facts, view] = await Promise.all([readFacts({system, clock}), driver.read({newest: repair})])
-  return {deps, clock, lattice, store, driver, system, account: who.account, facts, who, view}
+  const accountWide = driver.reach === 'account-wide'
+  return {deps, clock, lattice, store, driver, system, account: who.account, facts, who, view, accountWide}
 }
 
 /** What the leaf nodes have, for who only looks. */

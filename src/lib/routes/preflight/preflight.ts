@@ -8,6 +8,7 @@ import type {ChangeOptions, ChangePlan} from '../draft.js'
 import type {Session} from '../session.js'
 import {judgeSurroundings} from './around.js'
 import {judgeCallers, readCallers} from './callers.js'
+import {judgeDoubled} from './doubled.js'
 import {judgeLegs} from './legs.js'
 import {judgeSinks} from './sinks.js'
 import {readSurroundings} from './surroundings.js'
@@ -33,11 +34,15 @@ export async function examinePlans(session: Session, plans: readonly ChangePlan[
   for (const read of [around, callers]) read.catch(() => undefined)
   return Promise.all(
     plans.map(async (plan) => {
-      const [legs, sinks] = await Promise.all([judgeLegs(session, plan, around), judgeSinks(session, plan)])
+      const [legs, sinks, doubled] = await Promise.all([
+        judgeLegs(session, plan, around),
+        judgeSinks(session, plan),
+        judgeDoubled(session, plan),
+      ])
       const {findings, permissions} = judgeCallers(plan, await callers)
       const others = judgeSurroundings(session, plan, await around)
       const guards = [...judgeTable(session, plan, plans), ...(plan === plans[0] ? size : [])]
-      return {findings: soften(plan, [...legs, ...sinks, ...findings, ...others, ...guards]), permissions}
+      return {findings: soften(plan, [...legs, ...sinks, ...doubled, ...findings, ...others, ...guards]), permissions}
     }),
   )
 }
