@@ -27,6 +27,11 @@ export interface LeafDriverOptions extends LeafTarget {
   readonly clock: Clock
   /** Signs changes; undefined: there is none, so they can be planned only. */
   readonly key: SigningKey | undefined
+  /**
+   * What the account's own servers do with messages to the sources now, found out by messages that nobody gets: whether
+   * they hand them to a leaf node that splits for the whole account.
+   */
+  readonly probe?: ((change: TableChange, withinMs: number) => Promise<readonly ServerOutcome[]>) | undefined
 }
 
 /** Opens the driver for leaf nodes of ours, which need no more than a user of the account; throws what readGroup throws. */
@@ -78,7 +83,11 @@ export class LeafDriver implements Driver {
       pushMs,
       confirmedAt: Math.round(startedAt + pushMs),
       notes: [...new Set(done.flatMap(({notes}) => notes))],
-      verify: (withinMs) => this.#verify(done, withinMs),
+      verify: async (withinMs) => {
+        const verification = await this.#verify(done, withinMs)
+        const hub = verification.outcomes.every(isLive) ? await this.#verifyHub(change, withinMs) : []
+        return {...verification, outcomes: [...verification.outcomes, ...hub]}
+      },
     }
   }
 
@@ -94,6 +103,14 @@ export class LeafDriver implements Driver {
       if (outcomes.every(isLive) || clock.now() >= deadline) return {outcomes, overtaken}
       await clock.sleep(50)
     }
+  }
+
+  /** The account's servers that do otherwise; one of them that is as it should be stands for those out of reach. */
+  async #verifyHub(change: TableChange, withinMs: number): Promise<readonly ServerOutcome[]> {
+    if (this.reach !== 'account-wide' || this.#options.probe === undefined) return []
+    const outcomes = await this.#options.probe(change, withinMs)
+    const differing = outcomes.filter(({outcome}) => outcome === 'differs')
+    return differing.length > 0 || outcomes.some(isLive) ? differing : outcomes
   }
 
   /** Those that answer; none is no error here. */

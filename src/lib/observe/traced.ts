@@ -13,7 +13,7 @@ export type Fate = 'delivered' | 'watched' | 'stored' | 'nobody' | 'dropped' | '
 export interface TracedDestination {
   /** After mappings and imports; empty for what a mapping drops. */
   readonly subject: string
-  /** Where it goes by the publisher's own mapping, when an import changes it further. */
+  /** Where it goes by mappings, when an import changes it further. */
   readonly mapped?: string
   readonly fate: Fate
   readonly probes: number
@@ -93,7 +93,10 @@ function isFirst({hop}: TraceHop): boolean {
 function endOf(trace: readonly TraceHop[]): End {
   const first = trace.find(isFirst)!
   const entry = first.events.find((event) => event.type === 'in')
-  const mapping = first.events.find((event) => event.type === 'mapped')
+  // A leaf node may map what the publisher's own server leaves as it is.
+  const [mapping] = inOrder(trace)
+    .flatMap(({events}) => events.filter((event) => event.type === 'mapped'))
+    .toReversed()
   const mapped = mapping === undefined ? (entry?.subject ?? '') : mapping.to
   const imports = trace.flatMap(({events}) => events.filter((event) => event.type === 'imported'))
   const [last] = imports.toReversed()
@@ -162,5 +165,9 @@ function destinationOf(ends: readonly End[], draws: number): TracedDestination {
 /** The path that tells most; in the order in which the message went. */
 function fullest(traces: readonly (readonly ProbeHop[])[]): readonly ProbeHop[] {
   const [best = []] = traces.toSorted((a, b) => Number(isComplete(b)) - Number(isComplete(a)) || b.length - a.length)
-  return best.toSorted((a, b) => (a.hop ?? '').localeCompare(b.hop ?? '', 'en', {numeric: true}))
+  return inOrder(best)
+}
+
+function inOrder<T extends Pick<TraceHop, 'hop'>>(trace: readonly T[]): readonly T[] {
+  return trace.toSorted((a, b) => (a.hop ?? '').localeCompare(b.hop ?? '', 'en', {numeric: true}))
 }

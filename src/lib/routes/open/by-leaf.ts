@@ -1,10 +1,12 @@
 import {readFacts} from '../../apply/account-state.js'
-import type {TableView} from '../../apply/driver.js'
+import type {ServerOutcome, TableChange, TableView} from '../../apply/driver.js'
 import {openLeafDriver} from '../../apply/leaf-driver.js'
 import {systemClock} from '../../clock.js'
 import type {SigningKey} from '../../keys/nkey.js'
 import {readSeed, userKey} from '../../nats/creds.js'
 import {LeafMonitoring} from '../proof/leaf-monitoring.js'
+import {OwnMonitoring} from '../proof/own-monitoring.js'
+import {probeChange} from '../proof/probe.js'
 import type {RouteDeps, Session, SessionOptions} from '../session.js'
 import {openStore} from '../store/store.js'
 import type {Who} from '../who.js'
@@ -20,7 +22,10 @@ export async function openByLeaf(deps: RouteDeps, who: Who, {repair = false}: Se
     needJetStream(deps),
     openStore(connection, spec, access.state),
   ])
-  const driver = await openLeafDriver({connection, lattice, name: access.leaf, timeoutMs, key, clock})
+  const hub = new OwnMonitoring(connection, timeoutMs)
+  const probe = (change: TableChange, withinMs: number): Promise<ServerOutcome[]> =>
+    probeChange({deps, system: hub}, change, withinMs)
+  const driver = await openLeafDriver({connection, lattice, name: access.leaf, timeoutMs, key, clock, probe})
   const system = new LeafMonitoring(connection, (await driver.group()).leaves, timeoutMs)
   const [facts, view] = await Promise.all([readFacts({system, clock}), driver.read({newest: repair})])
   const accountWide = driver.reach === 'account-wide'
