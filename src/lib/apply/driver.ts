@@ -54,6 +54,12 @@ export interface Verification {
   readonly outcomes: readonly ServerOutcome[]
   /** True when another tool replaced the token or file after us. */
   readonly overtaken: boolean
+  /** Why the wait ended, where what is missing may still become live by itself; then nothing is taken back. */
+  readonly pending?: 'late' | 'interrupted'
+  /** When the last server had it, where that is later than the answers to what was sent; milliseconds since the epoch. */
+  readonly confirmedAt?: number
+  /** How long that took from the start. */
+  readonly tookMs?: number
 }
 
 /** A change that was handed to the servers. Nothing is live for sure until `verify` said so. */
@@ -67,6 +73,8 @@ export interface Applied {
   verify: (withinMs: number) => Promise<Verification>
   /** Files that somebody has to bring to the servers; then nothing is live yet. */
   readonly rendered?: readonly string[]
+  /** The same as text, where it is for standard output. */
+  readonly printed?: string
   /** What makes it last, where it does not by itself; and what else the driver has to say, a sentence each. */
   readonly notes: readonly string[]
 }
@@ -100,6 +108,8 @@ export interface Driver {
   readonly notes: readonly string[]
   /** What a change does not outlive, and the step that makes it last; undefined when it lasts by itself. */
   readonly durability?: Durability | undefined
+  /** How long what was handed over may take to be live everywhere, in milliseconds, where that is not a matter of a moment. */
+  readonly withinMs?: number
   read: (options?: ReadOptions) => Promise<TableView>
   /** Reads again, lets `inspect` judge, changes these sources and nothing else. Where the outcome is unknown: a SentUnknownError. */
   apply: (change: TableChange, options?: ApplyOptions) => Promise<Applied>

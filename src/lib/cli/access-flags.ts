@@ -4,7 +4,9 @@ import {UsageError} from '../errors.js'
 import {expandHome} from '../files/paths.js'
 import {parseMonitorUrl} from '../nats/monitor-url.js'
 import type {RouteAccess} from '../routes/access.js'
+import {parseConfigMapName} from '../routing/config-map-name.js'
 import {driverNames, type DriverName} from '../routing/driver-names.js'
+import {durationFlag} from './flags.js'
 import {parseRouteState} from './route-state.js'
 
 const helpGroup = 'DRIVER'
@@ -46,6 +48,22 @@ export const accessFlags = {
     helpValue: 'DIR',
     summary: 'Write the file of mappings of each server there, for you to put in place.',
   }),
+  configmap: Flags.string({
+    helpGroup,
+    helpValue: 'NAMESPACE/NAME',
+    summary:
+      'ConfigMap of Kubernetes that all servers mount for our mappings (LATTICE_CONFIGMAP); see docs/kubernetes.md.',
+  }),
+  'apply-with': Flags.string({
+    helpGroup,
+    helpValue: 'CMD',
+    summary:
+      "Command that applies it from standard input, such as 'kubectl apply -f -' (LATTICE_APPLY_WITH); without it the manifest is written out.",
+  }),
+  wait: durationFlag({
+    helpGroup,
+    summary: 'With --apply-with: how long all servers may take to load it; default 3m.',
+  }),
   'monitor-url': Flags.string({
     helpGroup,
     multiple: true,
@@ -73,6 +91,9 @@ interface AccessFlags {
   readonly 'mappings-file'?: string | undefined
   readonly pid?: string | undefined
   readonly 'render-to'?: string | undefined
+  readonly configmap?: string | undefined
+  readonly 'apply-with'?: string | undefined
+  readonly wait?: number | undefined
   readonly 'monitor-url'?: readonly string[] | undefined
   readonly state?: string | undefined
   readonly 'accept-unverified'?: boolean
@@ -82,6 +103,7 @@ interface AccessFlags {
 export function routeAccess(flags: AccessFlags, env: NodeJS.ProcessEnv = process.env): RouteAccess {
   const state = flags.state ?? env['LATTICE_STATE']
   const leaf = flags.leaf ?? textOf(env['LATTICE_LEAF'])
+  const configMap = flags.configmap ?? textOf(env['LATTICE_CONFIGMAP'])
   const monitors = flags['monitor-url'] ?? listed(env['LATTICE_MONITOR_URL'])
   return {
     driver: driverOf(flags.driver, leaf, env),
@@ -91,6 +113,9 @@ export function routeAccess(flags: AccessFlags, env: NodeJS.ProcessEnv = process
     mappingsFile: flags['mappings-file'],
     pid: flags.pid,
     renderTo: expanded(flags['render-to']),
+    configMap: configMap === undefined ? undefined : parseConfigMapName(configMap),
+    applyWith: flags['apply-with'] ?? textOf(env['LATTICE_APPLY_WITH']),
+    waitMs: flags.wait,
     monitors: monitors.map(parseMonitorUrl),
     state: state ? parseRouteState(state) : undefined,
     acceptUnverified: flags['accept-unverified'] ?? false,

@@ -4,6 +4,7 @@ import * as Flags from '@oclif/core/flags'
 import {formatRef, parseRef, type EntityRef} from '../entity/entity.js'
 import {parseVersion, type Version} from '../entity/version.js'
 import {UsageError} from '../errors.js'
+import {rolloutLine} from '../output/rollout.js'
 import {routeChangeView} from '../output/route.js'
 import type {RouteAccess} from '../routes/access.js'
 import type {ChangeOptions} from '../routes/draft.js'
@@ -17,6 +18,7 @@ import {LatticeCommand} from './command.js'
 import {confirmFlag} from './confirm.js'
 import {endWith} from './exit-code.js'
 import {dryRunFlag} from './flags.js'
+import {isCi, servicesPlace} from './services-flag.js'
 
 /** What a change comes to, as its view takes it. */
 type RouteChange = Parameters<typeof routeChangeView>[0]
@@ -146,6 +148,11 @@ interface SubjectFlags {
   readonly leg?: readonly string[] | undefined
 }
 
+interface HeldFlags {
+  readonly for?: number | undefined
+  readonly step?: readonly number[] | undefined
+}
+
 /** A command that reads or changes routes. */
 export abstract class RoutesCommand<Result extends object> extends LatticeCommand<Result> {
   /** Tells of records that nobody can read; what they say may be live all the same. */
@@ -157,8 +164,19 @@ export abstract class RoutesCommand<Result extends object> extends LatticeComman
     return unreadable.length === 0 ? {} : {unreadable}
   }
 
-  protected override routeAccess(flags: object): RouteAccess {
-    return routeAccess(flags)
+  protected override routeAccess(flags: Parameters<typeof routeAccess>[0] & HeldFlags): RouteAccess {
+    const services = servicesPlace(flags.services, (text) => this.note(text))
+    const access = {...routeAccess(flags), services}
+    if (access.applyWith === undefined) return access
+    // Who holds a route puts it back on Ctrl-C, and has to know what is live for that.
+    const held = flags.for !== undefined || flags.step !== undefined
+    return {
+      ...access,
+      rollout: {
+        report: (event) => this.note(rolloutLine(event)),
+        ...(held ? {} : {signal: () => this.signal()}),
+      },
+    }
   }
 }
 
@@ -188,10 +206,6 @@ export abstract class RouteCommand<Result extends object = RouteChange> extends 
     this.#warned.add(warning)
     this.warn(warning)
   }
-}
-
-function isCi(value: string | undefined): boolean {
-  return value !== undefined && value !== '' && value !== 'false' && value !== '0'
 }
 
 function withoutVersion(text: string): EntityRef {

@@ -31,7 +31,18 @@ const scopeFlags = {
 type ScopeFlag = keyof typeof scopeFlags
 
 /** Of route commands: how routes become live and where they are recorded. */
-const routeFlags = ['driver', 'leaf', 'leaf-key', 'config', 'mappings-file', 'pid', 'monitor-url', 'state'] as const
+const routeFlags = [
+  'driver',
+  'leaf',
+  'leaf-key',
+  'config',
+  'mappings-file',
+  'pid',
+  'configmap',
+  'apply-with',
+  'monitor-url',
+  'state',
+] as const
 
 type RouteFlag = (typeof routeFlags)[number]
 

@@ -1,3 +1,5 @@
+import type {RolloutEvent} from '../apply/config-map-wait.js'
+import type {ConfigMapName} from '../routing/config-map-name.js'
 import type {DriverName} from '../routing/driver-names.js'
 
 /** How routes are to be read and changed, where that is not the servers' own way: flags of every route command. */
@@ -16,6 +18,15 @@ export interface RouteAccess {
   readonly pid?: string | undefined
   /** Folder for files that somebody else brings to the servers. */
   readonly renderTo?: string | undefined
+  /** The ConfigMap that all servers mount for our mappings. */
+  readonly configMap?: ConfigMapName | undefined
+  /** Shell command that takes its manifest on standard input and brings it to the cluster. */
+  readonly applyWith?: string | undefined
+  /** How long all servers may take to load it then, in milliseconds. */
+  readonly waitMs?: number | undefined
+  /** Who is told how far that is, and what ends the wait; asked for when it begins. */
+  readonly rollout?:
+    {readonly report: (event: RolloutEvent) => void; readonly signal?: (() => AbortSignal) | undefined} | undefined
   /** Monitoring ports to ask where no system credentials are at hand. */
   readonly monitors?: readonly URL[] | undefined
   /** Where records are kept: in JetStream by default, in a file, or nowhere. */

@@ -8,20 +8,24 @@ import {
 } from '../apply/driver.js'
 import {entityName} from '../entity/require.js'
 import {ConflictError, LatticeError} from '../errors.js'
-import {routeKey} from '../routing/source.js'
 import {readBefore} from './before.js'
 import {changesOf, type ChangePlan} from './draft.js'
 import {NotLiveError, OvertakenError, RefusedPushError, SilentServersError, UnknownOutcomeError} from './failure.js'
 import {absentServers, entitiesOf, isFine} from './outcomes.js'
 import {probeChange} from './proof/probe.js'
-import {beginRecords, endRecords, restoreRecords, type BegunPlan} from './record-change.js'
+import {beginRecords, endRecords, releaseRecords, restoreRecords, type BegunPlan} from './record-change.js'
 import {changeResult, type RouteChange} from './result.js'
-import {serverNow, type Session} from './session.js'
+import type {Session} from './session.js'
 import {lightenPlan} from './settle.js'
+import {StillComingError} from './still-coming.js'
 import type {Lease} from './store/take-lease.js'
 
 /** How long what was handed to the servers may take to be live everywhere. */
 const verifyWithinMs = 2000
+
+function within({driver}: Session): number {
+  return driver.withinMs ?? verifyWithinMs
+}
 
 /**
  * Hands plans to the servers under the lease and proves that they are live, records before and after. What is not live is
@@ -35,16 +39,22 @@ export async function applyPlans(session: Session, plans: readonly ChangePlan[],
     if (!(error instanceof UnknownOutcomeError)) await restoreRecords(session, begun)
     throw error
   })
-  if ((applied.rendered?.length ?? 0) > 0) return renderedResults(session, begun, applied)
+  if ((applied.rendered?.length ?? 0) > 0 || applied.printed !== undefined)
+    return renderedResults(session, begun, applied)
   const verification = await verify(session, applied, plans)
   const outcomes = [...verification.outcomes, ...absentServers(session, verification.outcomes, plans)]
+  if (verification.pending !== undefined) {
+    await releaseRecords(session, begun)
+    throw new StillComingError(entities, outcomes, verification.pending)
+  }
   if (outcomes.some(({outcome}) => outcome === 'differs' || outcome === 'refused')) {
     throw await takeBack(session, begun, {outcomes, overtaken: verification.overtaken})
   }
   const servers = verification.outcomes.filter(isLive).map(({server}) => server.name)
   const revisions = await endRecords(session, begun, {servers, durationMs: applied.pushMs})
   if (!outcomes.every((outcome) => isFine(session, outcome))) throw new NotLiveError(entities, outcomes, undefined)
-  const {pushMs, confirmedAt, notes} = applied
+  const {notes} = applied
+  const {tookMs: pushMs = applied.pushMs, confirmedAt = applied.confirmedAt} = verification
   return Promise.all(
     plans.map(async (plan, index) => {
       const warnings = await lightenPlan(session, plan)
@@ -79,8 +89,9 @@ async function apply(session: Session, plans: readonly ChangePlan[], lease: Leas
 
 async function verify(session: Session, applied: Applied, plans: readonly ChangePlan[]): Promise<Verification> {
   try {
-    const verification = session.blind ? await probe(session, applied, plans) : await applied.verify(verifyWithinMs)
-    if (verification.outcomes.every(({outcome}) => outcome === 'missing')) throw new SilentServersError()
+    const verification = session.blind ? await probe(session, applied, plans) : await applied.verify(within(session))
+    const {outcomes, pending} = verification
+    if (pending === undefined && outcomes.every(({outcome}) => outcome === 'missing')) throw new SilentServersError()
     return verification
   } catch (error) {
     throw error instanceof LatticeError ? new UnknownOutcomeError(entitiesOf(plans), error) : error
@@ -97,19 +108,16 @@ async function probe(session: Session, applied: Applied, plans: readonly ChangeP
 async function renderedResults(
   session: Session,
   begun: readonly BegunPlan[],
-  applied: Applied,
+  {pushMs, notes, rendered = [], printed}: Applied,
 ): Promise<RouteChange[]> {
-  const {pushMs, notes} = applied
-  return Promise.all(
-    begun.map(async ({plan, record, revision}) => {
-      // Nobody is at it any more from now on.
-      const waiting = {...record, deadline: new Date(serverNow(session)).toISOString()}
-      const written = await session.store.put(routeKey(plan.wanted.entity), waiting, revision)
-      const told = {...plan, warnings: [...plan.warnings, ...notes]}
-      const outcome = {changed: true, outcomes: [], pushMs, revision: written, rendered: applied.rendered ?? []}
-      return changeResult(session, told, outcome)
-    }),
-  )
+  const revisions = await releaseRecords(session, begun)
+  return begun.map(({plan}, index) => {
+    const told = {...plan, warnings: [...plan.warnings, ...notes]}
+    const outcome = {changed: true, outcomes: [], pushMs, revision: revisions[index]!, rendered}
+    const result = changeResult(session, told, outcome)
+    // What several routes have in common is written out once.
+    return printed === undefined || index > 0 ? result : {...result, printed}
+  })
 }
 
 /** Brings the previous mappings and records back, and returns the error to throw. */
@@ -122,7 +130,7 @@ async function takeBack(
   const entities = entitiesOf(plans)
   const change = plans.flatMap(changesOf)
   const previous: TableChange = plans.flatMap(({before}) => before.mappings)
-  const back = await session.driver.takeBack({change, previous}, verifyWithinMs)
+  const back = await session.driver.takeBack({change, previous}, within(session))
   if (back !== 'failed') await restoreRecords(session, begun)
   if (overtaken) return new OvertakenError(entities, outcomes, back)
   const nowhere = outcomes.every(({outcome}) => outcome === 'refused')

@@ -102,7 +102,7 @@ export function applyingRecord(session: Session, plan: ChangePlan): RouteRecord 
   return {
     ...describe(session, plan, now),
     state: 'applying',
-    deadline: new Date(now + applyingMs).toISOString(),
+    deadline: new Date(now + applyingMs + (session.driver.withinMs ?? 0)).toISOString(),
     legs: [...plan.wanted.legs],
     digest: mappingDigest(changesOf(plan)),
     replaced: replacedLegs(plan),

@@ -2,7 +2,7 @@ import {LatticeError} from '../errors.js'
 import {routeKey} from '../routing/source.js'
 import {applyingRecord, formerRecord, liveRecord, presentRevision, type ChangePlan} from './draft.js'
 import {unrecorded} from './failure.js'
-import type {Session} from './session.js'
+import {serverNow, type Session} from './session.js'
 
 /** A plan whose record says `applying` by now. */
 export interface BegunPlan {
@@ -43,6 +43,16 @@ export async function endRecords(
     }
   }
   return revisions
+}
+
+/** The records stay `applying`, and nobody is at them any more: `route verify` or the next change completes them. */
+export function releaseRecords(session: Session, begun: readonly BegunPlan[]): Promise<number[]> {
+  const deadline = new Date(serverNow(session)).toISOString()
+  return Promise.all(
+    begun.map(({plan, record, revision}) =>
+      session.store.put(routeKey(plan.wanted.entity), {...record, deadline}, revision),
+    ),
+  )
 }
 
 /** A record that cannot be restored stays `applying` and is healed by the next command. */

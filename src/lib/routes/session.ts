@@ -91,10 +91,11 @@ export async function openSession(deps: RouteDeps, options: SessionOptions = {})
 
 /** What is meant for files would go to the servers by token, and the files would stay as they are. */
 function refuseFilesOfTokens(account: string, access: RouteAccess = {}): void {
-  const files = (access.files?.length ?? 0) > 0 || access.renderTo !== undefined || access.pid !== undefined
+  const places = [access.renderTo, access.pid, access.configMap]
+  const files = (access.files?.length ?? 0) > 0 || places.some((place) => place !== undefined)
   if (access.driver !== undefined || !files || !isTokenAccount(account)) return
   throw new UsageError(`The mappings of account '${account}' stand in its token and not in configuration files.`, {
-    suggestions: ['Leave out --config, --pid and --render-to (and LATTICE_SERVER_CONFIG), or say --driver jwt.'],
+    suggestions: ['Leave out --config, --pid, --render-to and --configmap (and their variables), or say --driver jwt.'],
     details: {account},
   })
 }
