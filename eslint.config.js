@@ -23,6 +23,7 @@ const layers = {
   leaf: ['routing', 'nats', 'keys'],
   'leaf-server': ['files', 'entity', 'keys', 'nats', 'routing', 'conf', 'apply', 'leaf', 'server', 'routes'],
   apply: ['files', 'entity', 'routing', 'conf', 'nats', 'nsc', 'keys', 'server', 'leaf'],
+  'control-plane': ['files', 'routing', 'apply', 'nats', 'keys', 'output'],
   observe: ['entity', 'routing', 'apply', 'nats', 'keys'],
   routes: [
     'files',
@@ -34,6 +35,7 @@ const layers = {
     'control',
     'cache',
     'apply',
+    'control-plane',
     'observe',
     'nats',
     'nsc',

@@ -30,6 +30,12 @@ export const accessFlags = {
     summary:
       'User seed that changes at leaf nodes are signed with; default: that of the credentials (LATTICE_LEAF_KEY_FILE).',
   }),
+  'control-plane-account': Flags.string({
+    helpGroup,
+    helpValue: 'ID',
+    summary:
+      'Account by its id in the control plane of LATTICE_CP_URL (LATTICE_CP_ACCOUNT); default: found by its key. Implies --driver controlplane.',
+  }),
   config: Flags.string({
     helpGroup,
     multiple: true,
@@ -87,6 +93,7 @@ interface AccessFlags {
   readonly driver?: DriverName | 'print' | undefined
   readonly leaf?: string | undefined
   readonly 'leaf-key'?: string | undefined
+  readonly 'control-plane-account'?: string | undefined
   readonly config?: readonly string[] | undefined
   readonly 'mappings-file'?: string | undefined
   readonly pid?: string | undefined
@@ -106,9 +113,14 @@ export function routeAccess(flags: AccessFlags, env: NodeJS.ProcessEnv = process
   const configMap = flags.configmap ?? textOf(env['LATTICE_CONFIGMAP'])
   const monitors = flags['monitor-url'] ?? listed(env['LATTICE_MONITOR_URL'])
   return {
-    driver: driverOf(flags.driver, leaf, env),
+    driver: driverOf(flags, leaf, env),
     leaf,
     leafKeyFile: expanded(flags['leaf-key'] ?? env['LATTICE_LEAF_KEY_FILE']),
+    controlPlane: {
+      url: textOf(env['LATTICE_CP_URL']),
+      tokenFile: expanded(env['LATTICE_CP_TOKEN_FILE']),
+      account: flags['control-plane-account'] ?? textOf(env['LATTICE_CP_ACCOUNT']),
+    },
     files: (flags.config ?? listed(env['LATTICE_SERVER_CONFIG'])).flatMap(listed).map(expandHome),
     mappingsFile: flags['mappings-file'],
     pid: flags.pid,
@@ -124,11 +136,12 @@ export function routeAccess(flags: AccessFlags, env: NodeJS.ProcessEnv = process
 
 /** What is printed is what the account's own way would apply. */
 function driverOf(
-  flag: DriverName | 'print' | undefined,
+  {driver: flag, 'control-plane-account': managed}: AccessFlags,
   leaf: string | undefined,
   env: NodeJS.ProcessEnv,
 ): DriverName | undefined {
   if (flag !== undefined && flag !== 'print') return flag
+  if (managed !== undefined) return 'controlplane'
   const named = textOf(env['LATTICE_DRIVER'])
   if (named !== undefined && !isDriver(named)) {
     throw new UsageError(`LATTICE_DRIVER=${named} is no driver.`, {suggestions: [driverNames.join(', ')]})

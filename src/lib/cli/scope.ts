@@ -35,6 +35,7 @@ const routeFlags = [
   'driver',
   'leaf',
   'leaf-key',
+  'control-plane-account',
   'config',
   'mappings-file',
   'pid',

@@ -1,5 +1,6 @@
 import type {RolloutEvent} from '../apply/config-map-wait.js'
 import type {ConfigMapName} from '../routing/config-map-name.js'
+import type {ControlPlaneAccess} from '../control-plane/open.js'
 import type {DriverName} from '../routing/driver-names.js'
 
 /** How routes are to be read and changed, where that is not the servers' own way: flags of every route command. */
@@ -10,6 +11,8 @@ export interface RouteAccess {
   readonly leaf?: string | undefined
   /** File with the user seed `SU…` that changes at leaf nodes are signed with; default: that of the credentials. */
   readonly leafKeyFile?: string | undefined
+  /** Where the control plane is, and who we are to it. */
+  readonly controlPlane?: ControlPlaneAccess | undefined
   /** Main configuration files, one a server. */
   readonly files?: readonly string[] | undefined
   /** Our file of mappings, where it is not beside the main file by its usual name. */

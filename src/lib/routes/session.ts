@@ -85,6 +85,10 @@ export async function openSession(deps: RouteDeps, options: SessionOptions = {})
     const {openByLeaf} = await import('./open/by-leaf.js')
     return openByLeaf(deps, who, options)
   }
+  if (driver === 'controlplane') {
+    const {openByControlPlane} = await import('./open/by-control-plane.js')
+    return openByControlPlane(deps, who)
+  }
   const {openByFiles} = await import('./open/by-files.js')
   return openByFiles(deps, who, options)
 }
@@ -107,6 +111,10 @@ export async function openReader(deps: RouteDeps): Promise<Reader> {
   if (access.driver === 'leaf') {
     const {readByLeaf} = await import('./open/by-leaf.js')
     return {store, view: await readByLeaf(deps), by: 'leaf'}
+  }
+  if (access.driver === 'controlplane') {
+    const {readByControlPlane} = await import('./open/by-control-plane.js')
+    return readByControlPlane(deps, {store, account: (await identify(connection, spec)).account})
   }
   const [system, monitors] = await Promise.all([
     hasSystemCredentials(spec) ? deps.system().catch(undefinedWhenMissing) : undefined,
