@@ -41,7 +41,7 @@ export interface Session {
   readonly account: string
   readonly facts: ServersFacts
   readonly who: Who
-  /** Says in the operator's name what a record may be believed; only where routes are tokens. */
+  /** Says what a record may be believed: in the operator's name, or in that of who changes leaf nodes. */
   readonly sealer?: Pick<SigningKey, 'publicKey' | 'sign'>
   /** The mappings when the session began; a change reads them again under the lease. */
   readonly view: TableView

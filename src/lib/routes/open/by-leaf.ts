@@ -28,8 +28,9 @@ export async function openByLeaf(deps: RouteDeps, who: Who, {repair = false}: Se
   const driver = await openLeafDriver({connection, lattice, name: access.leaf, timeoutMs, key, clock, probe})
   const system = new LeafMonitoring(connection, (await driver.group()).leaves, timeoutMs)
   const [facts, view] = await Promise.all([readFacts({system, clock}), driver.read({newest: repair})])
+  const sealer = key === undefined ? {} : {sealer: key}
   const accountWide = driver.reach === 'account-wide'
-  return {deps, clock, lattice, store, driver, system, account: who.account, facts, who, view, accountWide}
+  return {deps, clock, lattice, store, driver, system, account: who.account, facts, who, view, accountWide, ...sealer}
 }
 
 /** What the leaf nodes have, for who only looks. */
