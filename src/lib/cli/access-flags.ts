@@ -8,6 +8,7 @@ import {parseConfigMapName} from '../routing/config-map-name.js'
 import {driverNames, type DriverName} from '../routing/driver-names.js'
 import {durationFlag} from './flags.js'
 import {parseRouteState} from './route-state.js'
+import {servicesFlag} from './services-flag.js'
 
 const helpGroup = 'DRIVER'
 
@@ -82,6 +83,7 @@ export const accessFlags = {
     helpValue: 'file:PATH|none',
     summary: 'Where records are kept without JetStream; then there is no history (LATTICE_STATE).',
   }),
+  services: servicesFlag,
   'accept-unverified': Flags.boolean({
     helpGroup,
     default: false,
@@ -103,6 +105,7 @@ interface AccessFlags {
   readonly wait?: number | undefined
   readonly 'monitor-url'?: readonly string[] | undefined
   readonly state?: string | undefined
+  readonly services?: string | undefined
   readonly 'accept-unverified'?: boolean
 }
 

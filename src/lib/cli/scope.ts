@@ -43,6 +43,7 @@ const routeFlags = [
   'apply-with',
   'monitor-url',
   'state',
+  'services',
 ] as const
 
 type RouteFlag = (typeof routeFlags)[number]

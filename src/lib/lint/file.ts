@@ -6,11 +6,13 @@ import {applyNsc, parseNsc} from '../routing/parse-nsc.js'
 import {parsePlans} from '../routing/parse-plans.js'
 import type {MappingPlan} from '../routing/plan.js'
 import {lintMappings} from '../routing/rules.js'
+import {isServicesFile} from '../services/services-file.js'
 import {lintConfig} from './config.js'
+import {lintServices} from './services.js'
 import {lintClaims, lintToken, type TokenOptions} from './token.js'
 
 /** What a file may hold, as a user says it where it cannot be told. */
-export const fileForms = ['config', 'jwt', 'nsc', 'plan'] as const
+export const fileForms = ['config', 'jwt', 'nsc', 'plan', 'services'] as const
 export type FileForm = (typeof fileForms)[number]
 
 export interface LintFileOptions extends TokenOptions {
@@ -67,6 +69,8 @@ async function judgeText(file: string, text: string, options: LintFileOptions): 
     }
     case 'plan':
       return [lintPlans(file, 'plan', await parsePlans(text).catch((error: unknown) => rethrow(file, error)), options)]
+    case 'services':
+      return [await lintServices(file, text)]
     case 'config':
       return lintConfig(file, text, rules)
   }
@@ -82,6 +86,7 @@ function lintPlans(
 }
 
 function formOf(text: string): FileForm {
+  if (isServicesFile(text)) return 'services'
   if (tokenIn(text) !== undefined || claimsIn(text) !== undefined) return 'jwt'
   if (/^(?:\s*#[^\n]*\n)*\s*nsc\s+(?:add|delete|push)\s/.test(text)) return 'nsc'
   if (/^\s*\{\s*"format"\s*:\s*"lattice-route-plan\//.test(text)) return 'plan'

@@ -1,7 +1,9 @@
 import type {RolloutEvent} from '../apply/config-map-wait.js'
-import type {ConfigMapName} from '../routing/config-map-name.js'
 import type {ControlPlaneAccess} from '../control-plane/open.js'
+import type {ConfigMapName} from '../routing/config-map-name.js'
 import type {DriverName} from '../routing/driver-names.js'
+
+import type {ServicesPlace} from '../services/services-file-find.js'
 
 /** How routes are to be read and changed, where that is not the servers' own way: flags of every route command. */
 export interface RouteAccess {
@@ -34,8 +36,17 @@ export interface RouteAccess {
   readonly monitors?: readonly URL[] | undefined
   /** Where records are kept: in JetStream by default, in a file, or nowhere. */
   readonly state?: RouteState | undefined
+  /** Where services may be declared that do not answer for themselves, and who is told of the file. */
+  readonly services?: (ServicesPlace & {readonly tell?: (told: ToldServices) => void}) | undefined
   /** Changes whose outcome nothing can show are no failure. */
   readonly acceptUnverified?: boolean | undefined
+}
+
+/** A file that nobody named and that declares services. */
+export interface ToldServices {
+  readonly file: string
+  /** True when what it declares is among what a command may act on. */
+  readonly used: boolean
 }
 
 export type RouteState = {readonly kind: 'file'; readonly path: string} | {readonly kind: 'none'}

@@ -13,6 +13,8 @@ import {routeKey} from '../routing/source.js'
 import {isLiteralSubject, isSubject} from '../routing/subject.js'
 import {discoverServices} from '../services/discover.js'
 import type {ServiceEntity} from '../services/service.js'
+import type {FoundServices} from '../services/services-file-find.js'
+import {declaredEntities, readDeclared} from './declared.js'
 import type {ChangeOptions, WantedRoute} from './draft.js'
 import type {Known} from './infer.js'
 import {readSubscribers} from './preflight/subscribers.js'
@@ -34,10 +36,12 @@ export async function knownEntities(deps: RouteDeps, store: RouteStore, target: 
   if (isPlain(target)) return {lattice, entities: [await plainEntity(target, store)]}
   const running = await whatRuns(deps, target)
   const {ref} = target
-  const needless = ref === undefined || resolveEntity(ref, withKeys(running.entities, [ref])).kind !== 'missing'
+  const needless =
+    ref === undefined ||
+    resolveEntity(ref, withKeys([...running.entities, ...(running.declared ?? [])], [ref])).kind !== 'missing'
   const stored = needless ? [] : await store.list({readable: true})
   const recorded = stored.filter(({record: {kind}}) => kind === 'subject' || kind === 'service')
-  return {lattice, ...withAll(running, recorded, target)}
+  return {lattice, ...tellOfFile(deps, withAll(running, recorded, target))}
 }
 
 /** Everything that runs and every route that is recorded; a record that nobody can read, or of a key not its own, is none. */
@@ -49,13 +53,17 @@ export async function knownRoutes(deps: RouteDeps, store: RouteStore, target: Ta
     return {lattice, entities: [entity], routes: stored === undefined ? [] : [stored]}
   }
   const [running, routes] = await Promise.all([whatRuns(deps, target), store.list({readable: true})])
-  return {lattice, ...withAll(running, routes, target), routes: routes.filter(isOfItsKey)}
+  return {lattice, ...tellOfFile(deps, withAll(running, routes, target)), routes: routes.filter(isOfItsKey)}
 }
 
 interface Running {
   readonly entities: readonly Entity[]
   readonly services: readonly ServiceEntity[]
   readonly heard?: readonly string[]
+  /** The file that declares services. */
+  readonly file?: FoundServices | undefined
+  /** The services that only the file knows. */
+  readonly declared?: readonly ServiceEntity[]
 }
 
 async function whatRuns(deps: RouteDeps, {ref, sources = []}: Target): Promise<Running> {
@@ -63,11 +71,32 @@ async function whatRuns(deps: RouteDeps, {ref, sources = []}: Target): Promise<R
   const given = ref !== undefined && sources.length > 0 ? {sources: {service: ref.name, texts: sources}} : {}
   const {lattice, timeoutMs, inboxPrefix} = spec
   const known = inboxPrefix === undefined ? {} : {inboxPrefix}
-  const [{entities}, services] = await Promise.all([
+  const file = await readDeclared(deps)
+  const wanted = file?.services.filter(({name}) => ref === undefined || name === ref.name) ?? []
+  const [{entities}, services, all] = await Promise.all([
     discoverQuickly(deps),
-    discoverServices(connection, {lattice, timeoutMs, ...known, ...given}).catch(noneIfForbidden),
+    discoverServices(connection, {lattice, timeoutMs, declared: file?.services ?? [], ...known, ...given}).catch(
+      noneIfForbidden,
+    ),
+    declaredEntities(deps, wanted),
   ])
-  return {entities: [...entities, ...services], services, ...(await heardBehind(deps, services, ref))}
+  const declared = all.filter(({name}) => !services.some((service) => service.name === name))
+  return {
+    entities: [...entities, ...services],
+    services,
+    ...(await heardBehind(deps, services, ref)),
+    ...(file === undefined ? {} : {file, declared}),
+  }
+}
+
+/** Whoever did not name the file is told which it is where it matters. */
+function tellOfFile(deps: RouteDeps, {file, ...known}: Found): Omit<Found, 'file'> {
+  if (file?.found === true) {
+    const names = new Set(file.services.map(({name}) => name))
+    const used = known.entities.some(({kind, key}) => kind === 'service' && names.has(key))
+    deps.access?.services?.tell?.({file: file.file, used})
+  }
+  return known
 }
 
 /** Who listens on what a service's wildcard source would catch, as far as the system account can tell. */
@@ -93,19 +122,41 @@ function noneIfForbidden(error: unknown): ServiceEntity[] {
   throw error
 }
 
-function withAll({entities, services, heard}: Running, stored: readonly StoredRoute[], {ref}: Target): Running {
+type Found = Omit<Known, 'lattice'> & Pick<Running, 'file'>
+
+function withAll(
+  {entities, services, heard, file, declared = []}: Running,
+  stored: readonly StoredRoute[],
+  {ref}: Target,
+): Found {
   const records = stored.filter(isOfItsKey)
+  const only = file?.services.filter(({name}) => declared.some((one) => one.name === name)) ?? []
+  const listed = declared.map((service) => {
+    const record = records.find(({key}) => key === routeKey(service))
+    return {...service, ...routableEntity(service, [], {stored: record, known: {declared: only}}).entity}
+  })
+  const idle = listed.filter(
+    (one) => ref === undefined && !isSeen(one) && !records.some(({key}) => key === routeKey(one)),
+  )
   const routed = services.map((service) => {
     const record = records.find(({key}) => key === routeKey(service))
     return {...service, ...routableEntity(service, [], {stored: record, known: {services}}).entity}
   })
-  const running = entities.map((entity) => routed.find((service) => sameEntity(service, entity)) ?? entity)
-  const absent = records.map(recordedEntity).filter((entity) => !entities.some((known) => sameEntity(known, entity)))
+  const running = [
+    ...entities.map((entity) => routed.find((service) => sameEntity(service, entity)) ?? entity),
+    ...listed.filter((one) => !idle.includes(one)),
+  ]
+  const absent = records.map(recordedEntity).filter((entity) => !running.some((known) => sameEntity(known, entity)))
   return {
     entities: withKeys([...running, ...absent], [ref]),
     services,
     ...(heard === undefined ? {} : {heard}),
+    ...(file === undefined ? {} : {file, declared: only, idle}),
   }
+}
+
+function isSeen({instances}: Entity): boolean {
+  return instances.some(({count}) => count > 0)
 }
 
 /** The entity that is meant: the one named, else the only one that has a route. */

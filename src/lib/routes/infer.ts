@@ -4,6 +4,7 @@ import {isSemver, type Version} from '../entity/version.js'
 import {AmbiguousError, NotFoundError, UsageError} from '../errors.js'
 import {checkLegs, type AskedSplit, type Leg} from '../routing/weights.js'
 import type {ServiceEntity} from '../services/service.js'
+import type {DeclaredService} from '../services/services-file.js'
 
 /** An entity with the legs that are wanted for it. */
 export interface WantedSplit {
@@ -27,6 +28,10 @@ export interface Known {
   readonly services?: readonly ServiceEntity[]
   /** What the account listens on behind their wildcard sources; undefined where nobody may look. */
   readonly heard?: readonly string[]
+  /** The services among them that only a file knows. */
+  readonly declared?: readonly DeclaredService[]
+  /** Those of them that nobody is seen to run: they have to be named. */
+  readonly idle?: readonly Entity[]
 }
 
 /**

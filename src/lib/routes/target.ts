@@ -7,6 +7,7 @@ import type {Leg} from '../routing/weights.js'
 import {alignService, requireRoutable} from '../services/entity.js'
 import {isIncumbent} from '../services/mapping.js'
 import {parseSourceAndLegs, warnAboutLegs} from '../services/plain.js'
+import {declaredRoutable} from './declared.js'
 import type {Known} from './infer.js'
 import type {RouteStore, StoredRoute} from './store/store.js'
 
@@ -78,11 +79,17 @@ export function recordedEntity({record}: StoredRoute): Entity {
 export function routableEntity(
   entity: Entity,
   legs: readonly Leg[],
-  {stored, known}: {readonly stored: StoredRoute | undefined; readonly known: Pick<Known, 'services' | 'heard'>},
+  {
+    stored,
+    known,
+  }: {readonly stored: StoredRoute | undefined; readonly known: Pick<Known, 'services' | 'heard' | 'declared'>},
 ): {readonly entity: Entity; readonly warnings: readonly string[]} {
   if (entity.kind === 'subject') return {entity, warnings: (entity.endpoints ?? []).flatMap(warnAboutLegs)}
   const service = known.services?.find(({key}) => entity.kind === 'service' && key === entity.key)
-  if (service === undefined) return {entity, warnings: []}
+  if (service === undefined) {
+    const declared = known.declared?.find(({name}) => entity.kind === 'service' && name === entity.key)
+    return {entity: declared === undefined ? entity : declaredRoutable(entity, legs, {stored, declared}), warnings: []}
+  }
   const present = recordedEndpoints(stored)
   const recorded = present.map(({source}) => source)
   const options = {all: known.services ?? [], heard: known.heard, recorded}

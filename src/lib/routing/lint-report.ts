@@ -1,7 +1,7 @@
 import type {Finding} from './rule-book.js'
 
 /** What kind of text was judged, or the live account. */
-export type LintForm = 'config' | 'jwt' | 'claims' | 'nsc' | 'plan' | 'account'
+export type LintForm = 'config' | 'jwt' | 'claims' | 'nsc' | 'plan' | 'services' | 'account'
 
 /** How often a rule is broken by mappings that are not ours to show. */
 export interface ForeignFindings {

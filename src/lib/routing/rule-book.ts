@@ -188,6 +188,10 @@ export const ruleBook = {
     why: 'A leaf node tells what is listened to behind it, and not by whom nor in which queue groups.',
     fix: 'Look at the subscribers at the leaf itself.',
   },
+  'services-file': {
+    why: 'What is not understood in a file is never ignored: a command would act on something else than was meant.',
+    fix: 'Write it as schemas/services.schema.json says; an editor with that schema shows it at once.',
+  },
   'duplicate-service': {
     why: 'A command that names the service could mean either.',
     fix: 'Give each service a name of its own, or one entry with all sources.',

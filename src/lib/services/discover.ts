@@ -1,10 +1,12 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 
-import {NotFoundError} from '../errors.js'
+import {NotFoundError, UsageError} from '../errors.js'
 import {requestMany} from '../nats/request.js'
+import {withDeclaredSources} from './declared-sources.js'
 import {parseGivenSources, serviceEntities} from './entity.js'
 import {parseServiceInfo} from './info.js'
 import {groupServices, type ServiceEntity} from './service.js'
+import type {DeclaredService} from './services-file.js'
 
 /** So long after the latest answer, other instances are taken for absent. */
 const stallMs = 300
@@ -25,11 +27,13 @@ export interface DiscoverServicesOptions {
   /** What `--source` flags say about one service. */
   readonly sources?: {readonly service: string; readonly texts: readonly string[]}
   readonly inboxPrefix?: string
+  /** What a file says of services, and may know better than they do. */
+  readonly declared?: readonly DeclaredService[]
 }
 
 /** The micro services of a lattice that answer, sorted by name; empty when none does. What makes no sense is left out. */
 export async function discoverServices(nc: NatsConnection, options: DiscoverServicesOptions): Promise<ServiceEntity[]> {
-  const {timeoutMs, lattice, name, sources, inboxPrefix} = options
+  const {timeoutMs, lattice, name, sources, inboxPrefix, declared = []} = options
   let bytes = 0
   const answers = await requestMany(nc, name === undefined ? '$SRV.INFO' : `$SRV.INFO.${name}`, '', {
     timeoutMs,
@@ -43,10 +47,21 @@ export async function discoverServices(nc: NatsConnection, options: DiscoverServ
   const instances = answers
     .flatMap((answer) => parseServiceInfo(answer.string()) ?? [])
     .filter((instance) => instance.lattice === lattice && (name === undefined || instance.name === name))
+    .map((instance) => withDeclaredSources(instance, declared))
   const services = groupServices(instances)
   const known = inboxPrefix === undefined ? {} : {inboxPrefix}
   if (sources === undefined) return serviceEntities(services, known)
   const service = services.find(({name}) => name === sources.service)
+  const file = declared.find((one) => one.name === sources.service)
+  if (service === undefined && file !== undefined) {
+    throw new UsageError(
+      `The sources of '${sources.service}' stand in ${file.where}, and were given by --source too.`,
+      {
+        suggestions: ['Leave out --source, or change the file.'],
+        details: {service: sources.service, where: file.where},
+      },
+    )
+  }
   if (service === undefined) {
     throw new NotFoundError(`No service '${sources.service}' answers in lattice '${lattice}'.`, {
       suggestions: ['lattice entity ls'],

@@ -26,6 +26,8 @@ export interface InstanceEndpoint {
   readonly queue?: string
   /** The subject of the callers, as the metadata `lattice.source` names it. */
   readonly source?: string
+  /** What contradicts a file that declares the service, a sentence each. */
+  readonly faults?: readonly string[]
 }
 
 /** Longest subject that is taken from others. */

@@ -45,6 +45,8 @@ export interface ServiceEntity extends Entity {
     readonly notes: readonly string[]
     /** How many endpoints of its instances could not be read, and are left out. */
     readonly unread: number
+    /** Where a file declares it, if it does not answer for itself. */
+    readonly declared?: {readonly where: string; readonly description?: string}
   }
 }
 
@@ -122,6 +124,7 @@ function endpointOf(group: readonly Sighting[], given: GivenSources): ServiceEnd
   const source = given.get(name)
   const named = source === undefined ? [...new Set(group.flatMap((each) => each.source ?? []))].sort() : [source]
   const faults = [
+    ...group.flatMap((each) => each.faults ?? []),
     ...(named.length > 1 ? [`Its versions name several sources: ${named.join(', ')}.`] : []),
     ...versions
       .filter(({version}, index) => versions.findIndex((other) => other.version === version) < index)

@@ -13,7 +13,7 @@ import {routableEntity} from '../target.js'
 
 export interface PresentQuestion {
   readonly stored: StoredRoute | undefined
-  readonly known: Pick<Known, 'services'>
+  readonly known: Pick<Known, 'services' | 'declared'>
   /** The version that is about to come, and so has nothing yet. */
   readonly but?: Version
 }

@@ -31,7 +31,7 @@ export async function changeMany(
   for (const {target, legs, why, planned} of asked) {
     const named = isPlain(target)
       ? await plainEntity(target, session.store)
-      : requireEntity(target.ref!, known.entities, known.lattice)
+      : requireEntity(target.ref!, [...known.entities, ...(known.idle ?? [])], known.lattice)
     if (wanted.some(({entity}) => routeKey(entity) === routeKey(named))) {
       throw new UsageError(`The file asks for the route of '${entityName(named)}' twice.`)
     }
