@@ -16,12 +16,15 @@ export async function openByToken(
 ): Promise<Session> {
   const {connection, spec, clock = systemClock} = deps
   if (!isTokenAccount(who.account)) throw new NoTokenAccountError(who.account)
-  const [key, system, , store] = await allOrMissing([
-    dryRun && !hasOperatorKey(spec) ? undefined : readOperatorKey(spec),
-    openSystem(deps),
-    needJetStream(deps),
-    openStore(connection, spec, deps.access?.state),
-  ])
+  const [key, system, , store] = await allOrMissing(
+    [
+      dryRun && !hasOperatorKey(spec) ? undefined : readOperatorKey(spec),
+      openSystem(deps),
+      needJetStream(deps),
+      openStore(connection, spec, deps.access?.state),
+    ],
+    ['--driver leaf   (needs neither; lattice leaf run --help)'],
+  )
   const ahead = deps.secondsAhead === undefined ? {} : {secondsAhead: deps.secondsAhead}
   const found = {
     system,
