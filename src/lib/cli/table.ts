@@ -49,6 +49,7 @@ export const commandTable: Readonly<Record<string, Load>> = {
   'host inspect': () => import('../../commands/host/inspect.js'),
   'host ls': () => import('../../commands/host/ls.js'),
   'host run': () => import('../../commands/host/run.js'),
+  'leaf run': () => import('../../commands/leaf/run.js'),
   'link del': () => import('../../commands/link/del.js'),
   'link ls': () => import('../../commands/link/ls.js'),
   'link put': () => import('../../commands/link/put.js'),

@@ -1,0 +1,105 @@
+import * as Flags from '@oclif/core/flags'
+
+import {LatticeCommand} from '../../lib/cli/command.js'
+import {parseLeafName} from '../../lib/leaf/subjects.js'
+import type {LeafReport} from '../../lib/leaf-server/report.js'
+import {runLeaf, type LeafRan} from '../../lib/leaf-server/run.js'
+import {parseListen, type LeafSettings, type ListenAddress} from '../../lib/leaf-server/settings.js'
+import {leafReportLine} from '../../lib/output/leaf.js'
+
+const nameFlag = Flags.custom({helpValue: 'NAME', parse: (text) => Promise.resolve(parseLeafName(text))})
+const listenFlag = Flags.custom<ListenAddress>({
+  helpValue: 'HOST:PORT',
+  parse: (text) => Promise.resolve(parseListen(text)),
+})
+
+export default class LeafRun extends LatticeCommand<LeafRan> {
+  static override summary = 'Run a leaf node of your account that splits what its callers send.'
+
+  static override description =
+    'For users who hold no keys: needs nothing but their credentials. Callers connect to the leaf node; callers elsewhere are as before. With --account-wide all callers of the account are split, by this one leaf node alone: while it is away they get no answer.'
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --source orders.get',
+    "<%= config.bin %> <%= command.id %> --name edge --source 'orders.>' --listen 0.0.0.0:4222 --users-file users.conf",
+    '<%= config.bin %> <%= command.id %> --account-wide --source orders.get --json',
+  ]
+
+  static override flags = {
+    name: nameFlag({default: 'default', summary: 'What leaf nodes share that split alike.'}),
+    source: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      default: [],
+      helpValue: 'SUBJECT',
+      summary: 'What it may split, wildcards too; repeatable.',
+    }),
+    'account-wide': Flags.boolean({default: false, summary: 'Split for all callers of the account.'}),
+    listen: listenFlag({
+      default: () => Promise.resolve({host: '127.0.0.1', port: 4222}),
+      summary: 'Where callers connect; port -1 for any. Default: 127.0.0.1:4222.',
+    }),
+    remote: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      default: [],
+      helpValue: 'URL',
+      summary: 'Where the servers take leaf nodes; repeatable. Default: port 7422 of each server.',
+    }),
+    'accept-key': Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      default: [],
+      helpValue: 'U…',
+      summary: 'Public user key whose changes it takes, beside its own; repeatable.',
+    }),
+    'leaf-key': Flags.string({
+      helpValue: 'FILE',
+      summary: 'User seed that stands for the leaf node where the credentials have none.',
+    }),
+    'users-file': Flags.string({
+      helpValue: 'FILE',
+      summary: 'The users that may call through it, as nats-server writes them: users: […].',
+    }),
+    allow: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      default: [],
+      options: ['source-doubled'],
+      summary: 'Run in spite of this.',
+    }),
+    offline: Flags.boolean({default: false, summary: 'Never fetch nats-server (LATTICE_OFFLINE=1).'}),
+  }
+
+  async run(): Promise<LeafRan> {
+    const {flags} = await this.parse(LeafRun)
+    const settings: LeafSettings = {
+      name: flags.name,
+      sources: flags.source,
+      accountWide: flags['account-wide'],
+      listen: flags.listen,
+      remotes: flags.remote,
+      acceptKeys: flags['accept-key'],
+      leafKeyFile: flags['leaf-key'],
+      usersFile: flags['users-file'],
+      allow: flags.allow,
+      offline: flags.offline,
+    }
+    const report = (event: LeafReport): void => this.#tell(event)
+    return runLeaf(await this.spec(flags), settings, {signal: this.signal(), clock: this.clock, report})
+  }
+
+  #tell(report: LeafReport): void {
+    if (this.jsonEnabled()) this.logLine({time: new Date(this.clock.now()).toISOString(), ...report})
+    else this.note(leafReportLine(report))
+  }
+
+  protected override get jsonForm(): 'line' | false {
+    return this.jsonEnabled() && 'line'
+  }
+
+  /** Everything was told already, a line each. */
+  protected override logJson(): void {
+    return
+  }
+}

@@ -1,0 +1,129 @@
+import {readFile} from 'node:fs/promises'
+
+import type {NatsConnection} from '@nats-io/transport-node'
+
+import {SecondLeafError} from '../apply/leaf-group.js'
+import {parseMappings, renderMappings} from '../conf/mappings-text.js'
+import {asTokenMappings} from '../apply/config-table.js'
+import {UnsafeError} from '../errors.js'
+import {writeFileAtomic} from '../files/write-file.js'
+import {readLeaves, type HeardLeaf} from '../leaf/client.js'
+import {subjectsOverlap} from '../routing/subject.js'
+import {readWorkers} from './hub.js'
+import {readLeafKeys, type KeySources} from './keys.js'
+import {leafFiles, leafFolder, type LeafRecord} from './places.js'
+import type {Report} from './report.js'
+import {isWithin, type LeafSettings} from './settings.js'
+import {digestOf, sameMappings, wireMappings, type LeafMappings} from './table.js'
+
+export interface JoinOptions {
+  readonly hub: NatsConnection
+  readonly record: LeafRecord
+  readonly settings: LeafSettings
+  readonly keys: KeySources
+  readonly timeoutMs: number
+  readonly report: Report
+}
+
+/**
+ * Before a leaf node's port opens: takes over what the others of its name have, and refuses to start one that would
+ * answer calls a second time.
+ */
+export async function join(options: JoinOptions): Promise<void> {
+  const {hub, record, timeoutMs} = options
+  const heard = await readLeaves(hub, {lattice: record.lattice, timeoutMs})
+  const others = heard.filter(({id}) => id !== record.id)
+  refuseSecond(record, others)
+  const mappings = await takeOver(options, others)
+  if (record.form === 'account-wide' && Object.keys(mappings).length > 0) await refuseDoubling(options, mappings)
+}
+
+/** Two that split for all callers would each answer every call. */
+function refuseSecond(record: LeafRecord, others: readonly HeardLeaf[]): void {
+  const rival = others.find((other) => isRival(record, other))
+  if (rival !== undefined) throw new SecondLeafError([rival.server.name, `lattice-leaf-${record.name}-${record.id}`])
+}
+
+/** Also those beside their callers share a name only with their like. */
+export function isRival(
+  {form, sources, name}: Pick<LeafRecord, 'form' | 'sources' | 'name'>,
+  other: Pick<HeardLeaf, 'form' | 'sources' | 'name'>,
+): boolean {
+  const wide = [form, other.form].filter((one) => one === 'account-wide').length
+  if (wide === 0) return false
+  if (wide === 1) return name === other.name
+  if (sources.length === 0 || other.sources.length === 0) return true
+  return sources.some((source) => other.sources.some((theirs) => subjectsOverlap(source, theirs)))
+}
+
+async function takeOver(
+  {record, settings, keys, report}: JoinOptions,
+  others: readonly HeardLeaf[],
+): Promise<LeafMappings> {
+  const file = leafFiles(leafFolder(record)).mappings
+  const own = await readOwn(file)
+  const {accepts} = await readLeafKeys(keys)
+  const peers = others.filter(({name}) => name === record.name)
+  const trusted = peers.filter(({signedBy}) => signedBy !== undefined && accepts.includes(signedBy))
+  for (const {server, signedBy} of peers.filter((peer) => !trusted.includes(peer))) {
+    const by = signedBy === undefined ? 'nobody known' : `'${signedBy}'`
+    report({
+      kind: 'warning',
+      message: `What leaf node '${server.name}' has is not taken over: ${by} stands for it (--accept-key).`,
+    })
+  }
+  const theirs = majority(trusted)
+  if (theirs === undefined || sameMappings(theirs, own)) return own
+  const [kept, left] = within(theirs, settings.sources)
+  await writeFileAtomic(file, renderMappings(new Map(Object.entries(kept))))
+  const names = trusted.map(({server}) => `'${server.name}'`).join(', ')
+  report({kind: 'note', message: `Took over the mappings of ${names}.`})
+  for (const source of left) {
+    report({kind: 'warning', message: `The mapping of '${source}' is left out: it needs --source '${source}'.`})
+  }
+  return kept
+}
+
+async function readOwn(file: string): Promise<LeafMappings> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return ''
+  })
+  return wireMappings(asTokenMappings(parseMappings(text, file)))
+}
+
+/** What most of them have; undefined where there is none. */
+function majority(leaves: readonly HeardLeaf[]): LeafMappings | undefined {
+  const groups = [...Map.groupBy(leaves, ({mappings}) => digestOf(mappings)).values()]
+  return groups.sort((a, b) => b.length - a.length)[0]?.[0]?.mappings
+}
+
+function within(mappings: LeafMappings, sources: readonly string[]): [LeafMappings, string[]] {
+  if (sources.length === 0) return [mappings, []]
+  const entries = Object.entries(mappings)
+  const kept = entries.filter(([source]) => isWithin(sources, source))
+  return [Object.fromEntries(kept), entries.map(([source]) => source).filter((source) => !isWithin(sources, source))]
+}
+
+async function refuseDoubling({hub, settings, timeoutMs}: JoinOptions, mappings: LeafMappings): Promise<void> {
+  if (settings.allow.includes('source-doubled')) return
+  const workers = await readWorkers(hub, Object.keys(mappings), timeoutMs)
+  if (workers.length > 0) throw new DoubledError(workers)
+}
+
+/** The leaf node's mappings are there, and so are those who would answer beside them. */
+class DoubledError extends UnsafeError {
+  constructor(workers: readonly string[]) {
+    const names = workers.map((subject) => `'${subject}'`).join(', ')
+    super(
+      `Workers at the account's servers listen on ${names}, which this leaf node splits: each call would be handled twice.`,
+      {
+        suggestions: [
+          'End those workers, or let them listen on the subject of their version only.',
+          '--allow source-doubled',
+        ],
+        details: {rule: 'source-doubled', subjects: workers},
+      },
+    )
+  }
+}

@@ -1,0 +1,193 @@
+import type {NatsConnection} from '@nats-io/transport-node'
+
+import type {Clock} from '../clock.js'
+import {ConflictError, UsageError} from '../errors.js'
+import {openConnection} from '../nats/connect.js'
+import type {ConnectSpec} from '../nats/spec.js'
+import {identify} from '../routes/who.js'
+import {ensureNatsServer} from '../server/fetch.js'
+import {withLock} from '../server/lock.js'
+import {readStartTime} from '../server/process.js'
+import {LeafAgent} from './agent.js'
+import type {LeafConfig} from './config.js'
+import {join} from './join.js'
+import {leafFiles, leafFolder, openRecord, writeRecord, type LeafRecord} from './places.js'
+import {defaultRemotes, leafRemote, parseRemotes} from './remote.js'
+import {Problems} from './problems.js'
+import type {Report} from './report.js'
+import {endServerProcess, waitForHub, type ServerStart} from './server.js'
+import {checkSettings, type LeafSettings} from './settings.js'
+import {Supervisor} from './supervisor.js'
+import {relativeTo} from './users.js'
+import {watchLeaf} from './watch.js'
+
+export interface RunOptions {
+  readonly signal: AbortSignal
+  readonly clock: Clock
+  readonly report: Report
+}
+
+/** What became of a leaf node that ran. */
+export interface LeafRan {
+  readonly id: string
+  readonly name: string
+  readonly lattice: string
+}
+
+/** Runs a leaf node until the signal aborts; throws when it cannot start, and leaves nothing running then. */
+export async function runLeaf(spec: ConnectSpec, settings: LeafSettings, options: RunOptions): Promise<LeafRan> {
+  checkSettings(settings)
+  const key = {lattice: spec.lattice, name: settings.name}
+  const folder = leafFolder(key)
+  const form = settings.accountWide ? 'account-wide' : 'beside'
+  const record = await openRecord(key, {form, sources: [...settings.sources]})
+  const lock = {clock: options.clock, waitMs: 0}
+  return withLock(leafFiles(folder).lock, lock, () => runLocked({spec, settings, record, ...options})).catch(
+    (error: unknown) => {
+      const pid = error instanceof ConflictError ? error.details['pid'] : undefined
+      throw typeof pid === 'number' ? new RunsAlreadyError(record, pid) : error
+    },
+  )
+}
+
+interface Running extends RunOptions {
+  readonly spec: ConnectSpec
+  readonly settings: LeafSettings
+  readonly record: LeafRecord
+}
+
+async function runLocked({spec, settings, record: known, ...options}: Running): Promise<LeafRan> {
+  const {signal, clock, report} = options
+  const binary = await ensureNatsServer({offline: settings.offline})
+  const hub = await openConnection(spec, {name: `lattice leaf ${known.name}`, reconnect: 'forever'})
+  try {
+    const record = await ownRecord(known, await accountOf(hub, spec))
+    // What a killed agent left running has our port and our name.
+    if (record.server !== undefined) await endServerProcess(record.server, clock)
+    const keys = keySources(spec, settings, record)
+    await join({hub, record, settings, keys, timeoutMs: spec.timeoutMs, report})
+    const start: ServerStart = {
+      binary,
+      clock,
+      folder: leafFolder(record),
+      files: leafFiles(leafFolder(record)),
+      config: await leafConfig(spec, settings, {record, hub}),
+      listen: settings.listen,
+      timeoutMs: Math.max(spec.timeoutMs, 5000),
+    }
+    await runServer({hub, record, start, keys, spec, signal, report})
+  } finally {
+    await hub.close()
+  }
+  const {id, name, lattice} = known
+  report({kind: 'stopped', id})
+  return {id, name, lattice}
+}
+
+function keySources(spec: ConnectSpec, {leafKeyFile, acceptKeys}: LeafSettings, record: LeafRecord) {
+  return {spec, leafKeyFile, acceptKeys, controlKeyFile: leafFiles(leafFolder(record)).controlKey}
+}
+
+/** The same account as ever: mappings of one are not for another. */
+async function accountOf(hub: NatsConnection, spec: ConnectSpec): Promise<string> {
+  return (await identify(hub, spec)).account
+}
+
+async function ownRecord(record: LeafRecord, account: string): Promise<LeafRecord> {
+  if (record.account !== undefined && record.account !== account) throw new OtherAccountError(record, account)
+  const startTime = await readStartTime(process.pid)
+  return {...record, account, ...(startTime === undefined ? {} : {agent: {pid: process.pid, startTime}})}
+}
+
+async function leafConfig(
+  spec: ConnectSpec,
+  {remotes, sources, accountWide, usersFile}: LeafSettings,
+  {record, hub}: {readonly record: LeafRecord; readonly hub: NatsConnection},
+): Promise<Omit<LeafConfig, 'listen' | 'system' | 'logFile' | 'pidFile'>> {
+  const urls = remotes.length === 0 ? defaultRemotes(spec) : parseRemotes(remotes)
+  if (urls.length === 0)
+    throw new UsageError('Where the servers take leaf nodes is not known.', {suggestions: ['--remote URL']})
+  const folder = leafFolder(record)
+  const credsFile = leafFiles(folder).creds
+  return {
+    name: `lattice-leaf-${record.name}-${record.id}`,
+    remote: await leafRemote(spec, {urls, denyImports: accountWide ? [] : sources, credsFile}),
+    maxPayload: hub.info?.max_payload,
+    ...(usersFile === undefined ? {} : {usersInclude: await relativeTo(folder, usersFile)}),
+  }
+}
+
+interface ServerRun {
+  readonly hub: NatsConnection
+  readonly record: LeafRecord
+  readonly start: ServerStart
+  readonly keys: ReturnType<typeof keySources>
+  readonly spec: ConnectSpec
+  readonly signal: AbortSignal
+  readonly report: Report
+}
+
+async function runServer(run: ServerRun): Promise<void> {
+  const {hub, record, start, keys, spec, signal, report} = run
+  const {files, clock} = start
+  const {timeoutMs} = spec
+  const remotes = start.config.remote.urls.map((url) => url.replace(/\/\/[^@/]*@/, '//'))
+  await using ends = new AsyncDisposableStack()
+  ends.defer(() => writeRecord(ended(record)))
+  const supervisor = ends.use(await Supervisor.open(start))
+  const server = supervisor.server!
+  const running = {...record, server: server.process.identity}
+  await writeRecord(running)
+  await waitForHub(server, start, remotes)
+
+  let wake = new AbortController()
+  const onChange = (): void => wake.abort()
+  const agent = ends.use(await LeafAgent.open({hub, record, files, keys, clock, report, timeoutMs, onChange}, server))
+  const problems = new Problems({clock, report}, (present) => (agent.problems = present))
+  const {id, name, lattice, form, sources, url, server: identity} = await agent.state()
+  const ready = {...running, url, readyAt: new Date(clock.now()).toISOString()}
+  await writeRecord(ready)
+  supervisor.tell(agent, problems, ready)
+  const {accepts} = agent
+  report({kind: 'ready', pid: process.pid, id, name, lattice, form, sources, url, server: identity, remotes, accepts})
+  const freshWake = (): AbortSignal => (wake = wake.signal.aborted ? new AbortController() : wake).signal
+  const logFile = files.serverLog
+  await watchLeaf({
+    hub,
+    record,
+    agent,
+    supervisor,
+    problems,
+    logFile,
+    remotes,
+    clock,
+    timeoutMs,
+    signal,
+    wake: freshWake,
+  })
+  report({kind: 'draining', reason: String(signal.reason)})
+}
+
+/** What is kept of a leaf node that does not run. */
+function ended({agent: _agent, server: _server, url: _url, readyAt: _readyAt, ...rest}: LeafRecord): LeafRecord {
+  return rest
+}
+
+/** One agent a folder. */
+class RunsAlreadyError extends ConflictError {
+  constructor({name, lattice}: LeafRecord, pid: number) {
+    super(`Leaf node '${name}' of lattice '${lattice}' runs here already, as process ${pid}.`, {
+      suggestions: ['lattice leaf ls', `lattice leaf stop --name ${name}`, 'lattice leaf run --name OTHER'],
+      details: {name, lattice, pid},
+    })
+  }
+}
+
+class OtherAccountError extends UsageError {
+  constructor({name, account = ''}: LeafRecord, wanted: string) {
+    super(`Leaf node '${name}' of this machine is of account '${account}', and these credentials are of '${wanted}'.`, {
+      suggestions: ['lattice leaf run --name OTHER', '--context NAME   (of the account that it was made for)'],
+      details: {name, account, wanted},
+    })
+  }
+}

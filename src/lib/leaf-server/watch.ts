@@ -1,0 +1,140 @@
+import type {NatsConnection} from '@nats-io/transport-node'
+
+import type {Clock} from '../clock.js'
+import {LatticeError} from '../errors.js'
+import {readLeaves} from '../leaf/client.js'
+import type {LeafState} from '../leaf/state.js'
+import {compareTables} from '../routing/effective.js'
+import type {LeafAgent} from './agent.js'
+import {readWorkers} from './hub.js'
+import {hubReason, logEnd, logSince} from './hub-reason.js'
+import {isRival} from './join.js'
+import type {LeafRecord} from './places.js'
+import type {Found, Problems} from './problems.js'
+import type {Supervisor} from './supervisor.js'
+import {asTable} from './table.js'
+
+export interface WatchOptions {
+  readonly hub: NatsConnection
+  readonly record: LeafRecord
+  readonly agent: LeafAgent
+  readonly supervisor: Supervisor
+  readonly problems: Problems
+  readonly logFile: string
+  readonly remotes: readonly string[]
+  readonly clock: Clock
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+  /** Aborted when there is something to look at right now. */
+  readonly wake: () => AbortSignal
+}
+
+const everyMs = 2000
+
+/** Looks after a running leaf node until the signal aborts; no problem ends it. */
+export async function watchLeaf(options: WatchOptions): Promise<void> {
+  const {clock, signal, wake, supervisor, agent, problems, logFile} = options
+  const link = {logFrom: await logEnd(logFile)}
+  const hub = followHub(options.hub)
+  while (!isOver(signal)) {
+    const sooner = AbortSignal.any([signal, wake(), supervisor.ended])
+    await clock.sleep(everyMs, sooner).catch(() => undefined)
+    if (isOver(signal)) return
+    await supervisor.mend(signal)
+    if (isOver(signal)) return
+    await agent.renewKeys()
+    const state = await agent.state()
+    problems.tell(await find(options, {state, link, hubIsThere: hub.isThere()}))
+  }
+}
+
+function isOver({aborted}: AbortSignal): boolean {
+  return aborted
+}
+
+interface Seen {
+  readonly state: LeafState
+  /** Where the log ended when the servers were last connected. */
+  readonly link: {logFrom: number}
+  readonly hubIsThere: boolean
+}
+
+async function find(options: WatchOptions, seen: Seen): Promise<Found[]> {
+  const {state} = seen
+  const link = await findLink(options, seen)
+  const table = findTable(state)
+  if (state.form === 'beside' || link.length > 0) return [...link, ...table]
+  return [...link, ...table, ...(await findOthers(options, state))]
+}
+
+async function findLink({logFile, remotes}: WatchOptions, {state, link, hubIsThere}: Seen): Promise<Found[]> {
+  if (state.live === null) return [{kind: 'server-lost', sentence: 'The nats-server of the leaf node does not answer.'}]
+  const where = remotes.map((url) => `'${url}'`).join(', ')
+  if (!state.connected) {
+    const reason = hubReason(await logSince(logFile, link.logFrom))?.replace(/ \(attempt \d+\)/, '')
+    return [
+      {
+        kind: 'hub-lost',
+        sentence: `The leaf node is not connected to ${where}${reason === undefined ? '' : `: ${reason}`}; its callers get no answers from there.`,
+      },
+    ]
+  }
+  link.logFrom = await logEnd(logFile)
+  if (hubIsThere) return []
+  return [
+    {
+      kind: 'hub-lost',
+      sentence: 'The leaf node splits, and its agent is not connected: it cannot be asked or changed.',
+    },
+  ]
+}
+
+/** Somebody wrote into the file, or the server took something else. */
+function findTable({mappings, live}: LeafState): Found[] {
+  if (live === null) return []
+  const [other] = compareTables(asTable(mappings), new Map(Object.entries(live)))
+  if (other === undefined) return []
+  return [
+    {
+      kind: 'table-differs',
+      sentence: `The nats-server of the leaf node splits '${other.source}' otherwise than its file says.`,
+    },
+  ]
+}
+
+/** What would have calls answered twice. */
+async function findOthers({hub, record, timeoutMs}: WatchOptions, {id, mappings}: LeafState): Promise<Found[]> {
+  try {
+    const [leaves, workers] = await Promise.all([
+      readLeaves(hub, {lattice: record.lattice, timeoutMs}),
+      readWorkers(hub, Object.keys(mappings), timeoutMs),
+    ])
+    const rivals = leaves.filter((other) => other.id !== id && isRival(record, other))
+    return [
+      ...rivals.slice(0, 1).map(({server}): Found => ({
+        kind: 'second-leaf',
+        sentence: `Leaf node '${server.name}' splits for the whole account as well: each call is handled twice.`,
+      })),
+      ...workers.slice(0, 1).map((subject): Found => ({
+        kind: 'doubling',
+        sentence: `Workers at the account's servers listen on '${subject}', which the leaf node splits: each call is handled twice.`,
+      })),
+    ]
+  } catch (error) {
+    if (error instanceof LatticeError) return []
+    throw error
+  }
+}
+
+/** Whether the agent's own connection stands. */
+function followHub(hub: NatsConnection): {readonly isThere: () => boolean} {
+  let there = true
+  const follow = async (): Promise<void> => {
+    for await (const {type} of hub.status()) {
+      if (type === 'disconnect') there = false
+      if (type === 'reconnect') there = true
+    }
+  }
+  void follow()
+  return {isThere: () => there}
+}
