@@ -52,7 +52,7 @@ export function renderLeafConfig(config: LeafConfig): string {
     ...(logFile === undefined ? [] : [`log_file: ${quote(logFile)}`, 'logfile_size_limit: 10MB', 'logfile_max_num: 3']),
     ...(pidFile === undefined ? [] : [`pid_file: ${quote(pidFile)}`]),
     ...(monitorPort === undefined ? [] : [`http: ${quote(`127.0.0.1:${monitorPort}`)}`]),
-    'lame_duck_grace_period: 1s',
+    'lame_duck_grace_period: 200ms',
     'lame_duck_duration: 30s',
     `accounts {\n  ${systemAccount} {users: [${user}]}\n}`,
     `system_account: ${systemAccount}`,

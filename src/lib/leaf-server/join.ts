@@ -11,7 +11,7 @@ import {readLeaves, type HeardLeaf} from '../leaf/client.js'
 import {subjectsOverlap} from '../routing/subject.js'
 import {readWorkers} from './hub.js'
 import {readLeafKeys, type KeySources} from './keys.js'
-import {leafFiles, leafFolder, type LeafRecord} from './places.js'
+import type {leafFiles, LeafRecord} from './places.js'
 import type {Report} from './report.js'
 import {isWithin, type LeafSettings} from './settings.js'
 import {digestOf, sameMappings, wireMappings, type LeafMappings} from './table.js'
@@ -19,6 +19,7 @@ import {digestOf, sameMappings, wireMappings, type LeafMappings} from './table.j
 export interface JoinOptions {
   readonly hub: NatsConnection
   readonly record: LeafRecord
+  readonly files: ReturnType<typeof leafFiles>
   readonly settings: LeafSettings
   readonly keys: KeySources
   readonly timeoutMs: number
@@ -57,10 +58,10 @@ export function isRival(
 }
 
 async function takeOver(
-  {record, settings, keys, report}: JoinOptions,
+  {record, files, settings, keys, report}: JoinOptions,
   others: readonly HeardLeaf[],
 ): Promise<LeafMappings> {
-  const file = leafFiles(leafFolder(record)).mappings
+  const file = files.mappings
   const own = await readOwn(file)
   const {accepts} = await readLeafKeys(keys)
   const peers = others.filter(({name}) => name === record.name)

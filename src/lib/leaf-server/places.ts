@@ -62,29 +62,31 @@ const fileNames = {
 } as const
 
 /** The record of a leaf node of this machine; undefined where none was ever made. */
-export async function readRecord(key: LeafKey): Promise<LeafRecord | undefined> {
-  const file = leafFiles(leafFolder(key)).record
+export async function readRecord(folder: string): Promise<LeafRecord | undefined> {
+  const file = leafFiles(folder).record
   const text = await readFile(file, 'utf8').catch(undefinedWhenMissing)
   if (text === undefined) return undefined
   try {
     return recordSchema.parse(JSON.parse(text))
   } catch (cause) {
     throw new ServerError(`'${file}' cannot be read: it is not the record of a leaf node.`, {
-      suggestions: [`ls -la ${leafFolder(key)}`, 'Use another --name, or move that folder away.'],
+      suggestions: [`ls -la ${folder}`, 'Use another --name, or move that folder away.'],
       cause,
     })
   }
 }
 
-export async function writeRecord(record: LeafRecord): Promise<void> {
-  await writeFileAtomic(leafFiles(leafFolder(record)).record, `${JSON.stringify(record, undefined, 2)}\n`)
+export async function writeRecord(folder: string, record: LeafRecord): Promise<void> {
+  await writeFileAtomic(leafFiles(folder).record, `${JSON.stringify(record, undefined, 2)}\n`)
 }
 
 /** The record of a leaf node, made with a name of its own where there is none; its folder is there then. */
-export async function openRecord(key: LeafKey, form: Pick<LeafRecord, 'form' | 'sources'>): Promise<LeafRecord> {
-  await mkdir(leafFolder(key), {recursive: true, mode: 0o700})
-  const {lattice, name} = key
-  const known = await readRecord(key)
+export async function openRecord(
+  folder: string,
+  {lattice, name, ...form}: Pick<LeafRecord, 'lattice' | 'name' | 'form' | 'sources'>,
+): Promise<LeafRecord> {
+  await mkdir(folder, {recursive: true, mode: 0o700})
+  const known = await readRecord(folder)
   const {id = createId(), account} = known ?? {}
   const server = known?.server
   return {
@@ -103,7 +105,7 @@ export async function openRecord(key: LeafKey, form: Pick<LeafRecord, 'form' | '
 export async function listRecords(lattice: string): Promise<LeafRecord[]> {
   const entries = await readdir(join(stateDir(), 'lattice-leaf', lattice), {withFileTypes: true}).catch(() => [])
   const names = entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).sort()
-  const records = await Promise.all(names.map((name) => readRecord({lattice, name})))
+  const records = await Promise.all(names.map((name) => readRecord(leafFolder({lattice, name}))))
   return records.filter((record) => record !== undefined)
 }
 

@@ -11,6 +11,7 @@ import {readStartTime} from '../server/process.js'
 import {LeafAgent} from './agent.js'
 import type {LeafConfig} from './config.js'
 import {join} from './join.js'
+import type {KeySources} from './keys.js'
 import {leafFiles, leafFolder, openRecord, writeRecord, type LeafRecord} from './places.js'
 import {defaultRemotes, leafRemote, parseRemotes} from './remote.js'
 import {Problems} from './problems.js'
@@ -25,6 +26,8 @@ export interface RunOptions {
   readonly signal: AbortSignal
   readonly clock: Clock
   readonly report: Report
+  /** Where its files lie; default: in the user's state directory, by its name. */
+  readonly folder?: string | undefined
 }
 
 /** What became of a leaf node that ran. */
@@ -37,12 +40,14 @@ export interface LeafRan {
 /** Runs a leaf node until the signal aborts; throws when it cannot start, and leaves nothing running then. */
 export async function runLeaf(spec: ConnectSpec, settings: LeafSettings, options: RunOptions): Promise<LeafRan> {
   checkSettings(settings)
-  const key = {lattice: spec.lattice, name: settings.name}
-  const folder = leafFolder(key)
-  const form = settings.accountWide ? 'account-wide' : 'beside'
-  const record = await openRecord(key, {form, sources: [...settings.sources]})
+  const {lattice} = spec
+  const {name, accountWide, sources} = settings
+  const folder = options.folder ?? leafFolder({lattice, name})
+  const form = accountWide ? 'account-wide' : 'beside'
+  const record = await openRecord(folder, {lattice, name, form, sources: [...sources]})
+  const files = leafFiles(folder)
   const lock = {clock: options.clock, waitMs: 0}
-  return withLock(leafFiles(folder).lock, lock, () => runLocked({spec, settings, record, ...options})).catch(
+  return withLock(files.lock, lock, () => runLocked({spec, settings, record, ...options, folder, files})).catch(
     (error: unknown) => {
       const pid = error instanceof ConflictError ? error.details['pid'] : undefined
       throw typeof pid === 'number' ? new RunsAlreadyError(record, pid) : error
@@ -54,24 +59,26 @@ interface Running extends RunOptions {
   readonly spec: ConnectSpec
   readonly settings: LeafSettings
   readonly record: LeafRecord
+  readonly folder: string
+  readonly files: ReturnType<typeof leafFiles>
 }
 
 async function runLocked({spec, settings, record: known, ...options}: Running): Promise<LeafRan> {
-  const {signal, clock, report} = options
+  const {signal, clock, report, folder, files} = options
   const binary = await ensureNatsServer({offline: settings.offline})
   const hub = await openConnection(spec, {name: `lattice leaf ${known.name}`, reconnect: 'forever'})
   try {
     const record = await ownRecord(known, await accountOf(hub, spec))
     // What a killed agent left running has our port and our name.
     if (record.server !== undefined) await endServerProcess(record.server, clock)
-    const keys = keySources(spec, settings, record)
-    await join({hub, record, settings, keys, timeoutMs: spec.timeoutMs, report})
+    const keys = {spec, ...settings, controlKeyFile: files.controlKey}
+    await join({hub, record, files, settings, keys, timeoutMs: spec.timeoutMs, report})
     const start: ServerStart = {
       binary,
       clock,
-      folder: leafFolder(record),
-      files: leafFiles(leafFolder(record)),
-      config: await leafConfig(spec, settings, {record, hub}),
+      folder,
+      files,
+      config: await leafConfig(spec, settings, {record, hub, folder}),
       listen: settings.listen,
       timeoutMs: Math.max(spec.timeoutMs, 5000),
     }
@@ -82,10 +89,6 @@ async function runLocked({spec, settings, record: known, ...options}: Running): 
   const {id, name, lattice} = known
   report({kind: 'stopped', id})
   return {id, name, lattice}
-}
-
-function keySources(spec: ConnectSpec, {leafKeyFile, acceptKeys}: LeafSettings, record: LeafRecord) {
-  return {spec, leafKeyFile, acceptKeys, controlKeyFile: leafFiles(leafFolder(record)).controlKey}
 }
 
 /** The same account as ever: mappings of one are not for another. */
@@ -102,12 +105,11 @@ async function ownRecord(record: LeafRecord, account: string): Promise<LeafRecor
 async function leafConfig(
   spec: ConnectSpec,
   {remotes, sources, accountWide, usersFile}: LeafSettings,
-  {record, hub}: {readonly record: LeafRecord; readonly hub: NatsConnection},
+  {record, hub, folder}: {readonly record: LeafRecord; readonly hub: NatsConnection; readonly folder: string},
 ): Promise<Omit<LeafConfig, 'listen' | 'system' | 'logFile' | 'pidFile'>> {
   const urls = remotes.length === 0 ? defaultRemotes(spec) : parseRemotes(remotes)
   if (urls.length === 0)
     throw new UsageError('Where the servers take leaf nodes is not known.', {suggestions: ['--remote URL']})
-  const folder = leafFolder(record)
   const credsFile = leafFiles(folder).creds
   return {
     name: `lattice-leaf-${record.name}-${record.id}`,
@@ -121,7 +123,7 @@ interface ServerRun {
   readonly hub: NatsConnection
   readonly record: LeafRecord
   readonly start: ServerStart
-  readonly keys: ReturnType<typeof keySources>
+  readonly keys: KeySources
   readonly spec: ConnectSpec
   readonly signal: AbortSignal
   readonly report: Report
@@ -129,15 +131,15 @@ interface ServerRun {
 
 async function runServer(run: ServerRun): Promise<void> {
   const {hub, record, start, keys, spec, signal, report} = run
-  const {files, clock} = start
+  const {files, folder, clock} = start
   const {timeoutMs} = spec
   const remotes = start.config.remote.urls.map((url) => url.replace(/\/\/[^@/]*@/, '//'))
   await using ends = new AsyncDisposableStack()
-  ends.defer(() => writeRecord(ended(record)))
+  ends.defer(() => writeRecord(folder, ended(record)))
   const supervisor = ends.use(await Supervisor.open(start))
   const server = supervisor.server!
   const running = {...record, server: server.process.identity}
-  await writeRecord(running)
+  await writeRecord(folder, running)
   await waitForHub(server, start, remotes)
 
   let wake = new AbortController()
@@ -146,7 +148,7 @@ async function runServer(run: ServerRun): Promise<void> {
   const problems = new Problems({clock, report}, (present) => (agent.problems = present))
   const {id, name, lattice, form, sources, url, server: identity} = await agent.state()
   const ready = {...running, url, readyAt: new Date(clock.now()).toISOString()}
-  await writeRecord(ready)
+  await writeRecord(folder, ready)
   supervisor.tell(agent, problems, ready)
   const {accepts} = agent
   report({kind: 'ready', pid: process.pid, id, name, lattice, form, sources, url, server: identity, remotes, accepts})

@@ -92,7 +92,7 @@ export class Supervisor implements AsyncDisposable {
       if (this.#outlet === undefined) return
       const {agent, record} = this.#outlet
       agent.server = server
-      await writeRecord({...record, server: server.process.identity})
+      await writeRecord(this.#start.folder, {...record, server: server.process.identity})
     } catch (error) {
       if (!(error instanceof LatticeError)) throw error
       this.#say(`The nats-server of the leaf node does not start: ${error.message}`)
