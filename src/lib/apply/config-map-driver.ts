@@ -12,6 +12,7 @@ import {compareTables, type MappingTable} from '../routing/effective.js'
 import {readServers} from './account-state.js'
 import {applyWith} from './config-apply-with.js'
 import {OperatorFileError} from './config-layout.js'
+import {leafNotes} from './config-leaves.js'
 import {renderConfigMap} from './config-map.js'
 import {checkTable} from './config-map-check.js'
 import {waitForTable, type Rollout, type RolloutEvent} from './config-map-wait.js'
@@ -113,7 +114,8 @@ class ConfigMapDriver implements Driver {
     await refuseLost(this.#target, view.servers, change)
     const after = changeMappings(mappings, change)
     const serverVersion = view.servers.map(({server}) => server.version).sort(compareVersions)[0]
-    const notes = await checkTable({account, before: mappings, after, change, serverVersion})
+    const checked = await checkTable({account, before: mappings, after, change, serverVersion})
+    const notes = [...checked, ...(await leafNotes({seen, account}, view, change))]
     const manifest = renderConfigMap(configMap, renderMappings(after))
     const loaded = await readLoadTimes(seen)
     const startedAt = clock.now()

@@ -1,6 +1,8 @@
 import type {Clock} from '../clock.js'
+import {shellWord} from '../entity/require.js'
 import {LatticeError} from '../errors.js'
 import type {Monitoring} from '../nats/system.js'
+import type {ConfigMapName} from '../routing/config-map-name.js'
 import {compareTables, type MappingTable} from '../routing/effective.js'
 import {readServers} from './account-state.js'
 import {readLoadTimes} from './config-reload.js'
@@ -24,6 +26,7 @@ export type RolloutEvent =
 export interface Rollout {
   readonly seen: Monitoring
   readonly account: string
+  readonly configMap: ConfigMapName
   readonly clock: Clock
   readonly table: MappingTable
   readonly change: TableChange
@@ -36,7 +39,8 @@ export interface Rollout {
   readonly report: (event: RolloutEvent) => void
 }
 
-const everyMs = 250
+/** Often at first, where somebody pushes the file along; else kubelets take their time. */
+const [oftenMs, seldomMs, oftenForMs] = [250, 1000, 20_000]
 /** A log in which nothing comes looks like one of a command that hangs. */
 const againMs = 30_000
 
@@ -45,7 +49,10 @@ const againMs = 30_000
  * the signal comes: then what is missing is `pending`, because the file may still arrive.
  */
 export async function waitForTable(rollout: Rollout, withinMs: number): Promise<Verification> {
-  const {clock, startedAt, signal, report} = rollout
+  const {clock, startedAt, signal, report, configMap} = rollout
+  // The chart names servers after their pods.
+  const lookAt = (name: string): string =>
+    `kubectl -n ${configMap.namespace} logs ${shellWord(name)} -c nats | grep 'Failed to reload'`
   const deadline = clock.now() + withinMs
   let told: {readonly text: string; readonly at: number} | undefined
   for (;;) {
@@ -61,8 +68,10 @@ export async function waitForTable(rollout: Rollout, withinMs: number): Promise<
     }
     if (left.length === 0) return {outcomes, overtaken: false, confirmedAt: now, tookMs: now - startedAt}
     const interrupted = signal?.aborted === true
-    if (interrupted || now >= deadline)
-      return {outcomes, overtaken: false, pending: interrupted ? 'interrupted' : 'late'}
+    if (interrupted || now >= deadline) {
+      return {outcomes, overtaken: false, pending: interrupted ? 'interrupted' : 'late', looks: left.map(lookAt)}
+    }
+    const everyMs = now - startedAt < oftenForMs ? oftenMs : seldomMs
     await clock.sleep(Math.min(everyMs, deadline - now), signal).catch(() => undefined)
   }
 }

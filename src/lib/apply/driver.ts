@@ -56,6 +56,8 @@ export interface Verification {
   readonly overtaken: boolean
   /** Why the wait ended, where what is missing may still become live by itself; then nothing is taken back. */
   readonly pending?: 'late' | 'interrupted'
+  /** Lines that show more of what is missing then. */
+  readonly looks?: readonly string[]
   /** When the last server had it, where that is later than the answers to what was sent; milliseconds since the epoch. */
   readonly confirmedAt?: number
   /** How long that took from the start. */

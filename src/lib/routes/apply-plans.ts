@@ -45,7 +45,7 @@ export async function applyPlans(session: Session, plans: readonly ChangePlan[],
   const outcomes = [...verification.outcomes, ...absentServers(session, verification.outcomes, plans)]
   if (verification.pending !== undefined) {
     await releaseRecords(session, begun)
-    throw new StillComingError(entities, outcomes, verification.pending)
+    throw new StillComingError(entities, {...verification, outcomes, pending: verification.pending})
   }
   if (outcomes.some(({outcome}) => outcome === 'differs' || outcome === 'refused')) {
     throw await takeBack(session, begun, {outcomes, overtaken: verification.overtaken})
@@ -101,7 +101,7 @@ async function verify(session: Session, applied: Applied, plans: readonly Change
 /** What nobody can be asked is tried. */
 async function probe(session: Session, applied: Applied, plans: readonly ChangePlan[]): Promise<Verification> {
   const {overtaken} = await applied.verify(0)
-  return {outcomes: await probeChange(session, plans.flatMap(changesOf), verifyWithinMs), overtaken}
+  return {outcomes: await probeChange(session, plans.flatMap(changesOf), within(session)), overtaken}
 }
 
 /** The files are written and their servers do not have them yet: the record waits for `route verify`. */

@@ -68,7 +68,7 @@ export interface RouteChange {
   readonly permissions?: readonly string[]
   /** Of a dry run: the mappings that would be written; empty: they would be removed. */
   readonly mappings?: readonly MappingPlan[]
-  /** What another tool applies, with the print driver. */
+  /** What another tool applies, with the print driver, or the manifest of a ConfigMap that nothing applied. */
   readonly printed?: string
   /** Files that wait for somebody to bring them to the servers. */
   readonly rendered?: readonly string[]

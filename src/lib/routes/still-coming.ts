@@ -1,13 +1,18 @@
-import {isLive, type ServerOutcome} from '../apply/driver.js'
+import {isLive, type ServerOutcome, type Verification} from '../apply/driver.js'
 import type {Entity} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import {LatticeError, type ErrorKind} from '../errors.js'
+
+interface StillComing extends Pick<Verification, 'looks'> {
+  readonly outcomes: readonly ServerOutcome[]
+  readonly pending: NonNullable<Verification['pending']>
+}
 
 /** What was handed over is not live everywhere yet and may still become so: nothing is taken back behind it. */
 export class StillComingError extends LatticeError {
   readonly kind: ErrorKind
 
-  constructor(entities: readonly Entity[], outcomes: readonly ServerOutcome[], why: 'late' | 'interrupted') {
+  constructor(entities: readonly Entity[], {outcomes, pending: why, looks = []}: StillComing) {
     const left = outcomes.filter((outcome) => !isLive(outcome))
     const names = entities.map((entity) => `'${entityName(entity)}'`).join(', ')
     const routes = entities.length > 1 ? `routes of ${names} are` : `route of ${names} is`
@@ -22,6 +27,7 @@ export class StillComingError extends LatticeError {
         ],
         suggestions: [
           'lattice route verify --wait 3m',
+          ...looks,
           ...entities.map((entity) => `lattice route undo ${entityName(entity)}`),
         ],
         details: {
