@@ -2,20 +2,21 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 
 import {entityRefArg} from '../lib/cli/args.js'
-import {LatticeCommand} from '../lib/cli/command.js'
 import {versionFlag} from '../lib/cli/flags.js'
+import {ServicesCommand} from '../lib/cli/services-command.js'
+import {servicesFlag} from '../lib/cli/services-flag.js'
 import {callEntity, type CallResult} from '../lib/entities/call.js'
 import {withVersion} from '../lib/entity/entity.js'
 import {callView} from '../lib/output/entity.js'
 
-export default class Call extends LatticeCommand<CallResult> {
+export default class Call extends ServicesCommand<CallResult> {
   static override summary =
     'Call one operation of an actor or micro service, on one version or wherever its route leads.'
 
   static override description =
     'With a version the call goes to exactly that version, also while it is dark. The payload for an actor is JSON and is ' +
     'sent as MessagePack; --raw sends the bytes as they are. The operation of a micro service is the name of an endpoint, ' +
-    'and its payload is sent as it is.'
+    'that of a service which a file declares is one of its sources, and the payload is sent as it is.'
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> echo@2.0.0 HttpServer.HandleRequest \'{"method":"GET","path":"/","queryString":"","header":{},"body":""}\'',
@@ -36,6 +37,7 @@ export default class Call extends LatticeCommand<CallResult> {
 
   static override flags = {
     version: versionFlag({summary: 'Version to call.'}),
+    services: servicesFlag,
     raw: Flags.boolean({default: false, summary: 'Send and show the payload as text, not as MessagePack or JSON.'}),
   }
 
@@ -50,6 +52,7 @@ export default class Call extends LatticeCommand<CallResult> {
       raw: flags.raw,
       connection: lattice.connection,
       spec: lattice.spec,
+      declared: await (await lattice.routes()).declared(),
     })
 
     this.log(callView(result))

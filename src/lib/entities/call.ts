@@ -10,6 +10,7 @@ import {ConnectionError, ServerError, UsageError} from '../errors.js'
 import {isPublicKey} from '../keys/nkey.js'
 import {readSeedFile} from '../nats/creds.js'
 import type {ConnectSpec} from '../nats/spec.js'
+import type {DeclaredServices} from '../routes/declared.js'
 import {callActor} from '../rpc/caller.js'
 import type {ServiceEntity} from '../services/service.js'
 import {callService} from './call-service.js'
@@ -23,6 +24,8 @@ export interface CallOptions {
   readonly raw: boolean
   readonly connection: NatsConnection
   readonly spec: ConnectSpec
+  /** The services that a file declares. */
+  readonly declared?: DeclaredServices
 }
 
 export interface CallResult {
@@ -47,19 +50,22 @@ export async function callEntity(control: ControlClient, ref: EntityRef, options
 async function findCallable(
   control: ControlClient,
   ref: EntityRef,
-  {connection}: CallOptions,
+  {connection, declared}: CallOptions,
 ): Promise<Entity | ServiceEntity> {
   const mayBeService = ref.link === undefined && /^[A-Za-z0-9_-]+$/.test(ref.name) && !isPublicKey(ref.name, 'M')
-  const [hosted, {services}] = await Promise.all([
+  const [hosted, {services}, others = []] = await Promise.all([
     discover(control).catch((error: unknown) => {
       if (isForbidden(error)) return error
       throw error
     }),
-    mayBeService ? readServices(control, connection, ref.name) : {services: []},
+    mayBeService
+      ? readServices(control, connection, {name: ref.name, services: declared?.services ?? []})
+      : {services: []},
+    mayBeService ? declared?.entities(ref) : [],
   ])
-  if (hosted instanceof Error && services.length === 0) throw hosted
+  if (hosted instanceof Error && services.length + others.length === 0) throw hosted
   const entities = hosted instanceof Error ? [] : hosted.entities
-  return requireEntity(ref, [...entities, ...services], control.lattice)
+  return requireEntity(ref, [...entities, ...(services.length > 0 ? services : others)], control.lattice)
 }
 
 async function callActorOf(entity: Entity, ref: EntityRef, options: CallOptions): Promise<CallResult> {

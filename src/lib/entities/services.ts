@@ -5,6 +5,7 @@ import type {LatticeError} from '../errors.js'
 import {ConnectionError} from '../errors.js'
 import {discoverServices} from '../services/discover.js'
 import type {ServiceEntity} from '../services/service.js'
+import type {DeclaredService} from '../services/services-file.js'
 
 /** A list waits for services no longer than twice what it waits for the last host. */
 const firstMs = 600
@@ -22,9 +23,9 @@ export interface ServiceList {
 export async function readServices(
   control: ControlClient,
   connection: NatsConnection,
-  name?: string,
+  {name, services = []}: {readonly name?: string; readonly services?: readonly DeclaredService[]} = {},
 ): Promise<ServiceList> {
-  const target = {lattice: control.lattice, timeoutMs: control.leftMs}
+  const target = {lattice: control.lattice, timeoutMs: control.leftMs, declared: services}
   const wait = name === undefined ? {firstMs} : {firstMs: firstOfOneMs, name}
   try {
     return {services: await discoverServices(connection, {...target, ...wait})}

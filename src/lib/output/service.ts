@@ -18,11 +18,13 @@ export function serviceRows(service: ServiceEntity): string[][] {
 
 /** One service: its versions, where each listens, and what keeps it from being routed. */
 export function serviceView(entity: ServiceEntity, options: TableOptions): string {
-  const {endpoints, notes} = entity.service
+  const {endpoints, notes, declared} = entity.service
   const head = fields([
     ['name', entity.name],
     ['kind', entity.kind],
     ['routed by', entity.endpoints?.map(({source}) => source).join(', ')],
+    ['declared', declared?.where],
+    ['description', declared?.description],
   ])
   const rows = endpoints.flatMap(({name, source, versions}) =>
     versions.map(({version, subject, queue, instances}) => [
@@ -51,7 +53,8 @@ function versionRows({instances, service}: ServiceEntity): [string, string, stri
       sharing.some((each) => each.version === version),
     )
     const state = shared === undefined ? (copies.every(({dark}) => dark) ? 'dark' : 'live') : ratio(shared)
-    return [version ?? '?', String(copies.length), state]
+    const count = copies.reduce((sum, copy) => sum + copy.count, 0)
+    return [version ?? '?', String(count), state]
   })
 }
 

@@ -1,4 +1,4 @@
-import type {Entity, ListedEndpoint} from '../entity/entity.js'
+import type {Entity, EntityRef, ListedEndpoint} from '../entity/entity.js'
 import {entityName} from '../entity/require.js'
 import type {Version} from '../entity/version.js'
 import {LatticeError, UnsafeError} from '../errors.js'
@@ -22,28 +22,60 @@ export async function readDeclared({spec, access}: RouteDeps): Promise<FoundServ
   return found && {...found, services: found.services.filter(({lattice}) => lattice === spec.lattice)}
 }
 
+/** What a file declares for whoever lists what runs. */
+export interface DeclaredServices {
+  readonly services: readonly DeclaredService[]
+  /** With what is seen of them now. */
+  readonly entities: (ref?: EntityRef) => Promise<readonly ServiceEntity[]>
+}
+
+/** The services that a file declares; tells of the file where nobody named it. */
+export async function openDeclared(deps: RouteDeps): Promise<DeclaredServices> {
+  const found = await readDeclared(deps)
+  const services = found?.services ?? []
+  if (found?.found === true) deps.access?.services?.tell?.({file: found.file, used: services.length > 0})
+  return {
+    services,
+    entities: (ref) => declaredEntities(deps, namedServices(services, ref), ref?.version),
+  }
+}
+
 /** Declared services as entities, with what is seen of them; the account is looked at once for all. */
 export async function declaredEntities(
   deps: RouteDeps,
   declared: readonly DeclaredService[],
+  version?: Version,
 ): Promise<ServiceEntity[]> {
   if (declared.length === 0) return []
   const listeners = await readListeners(deps)
-  return declared.map((one) => declaredEntity(one, listeners))
+  return declared.map((one) => declaredEntity(one, listeners, version))
+}
+
+/** Those that a reference may mean; all where there is none. */
+export function namedServices(
+  services: readonly DeclaredService[],
+  ref: EntityRef | undefined,
+): readonly DeclaredService[] {
+  return services.filter(({name}) => ref === undefined || name === ref.name)
 }
 
 /** Who listens in the account; undefined where nobody may look. */
 async function readListeners(deps: RouteDeps): Promise<Listener[] | undefined> {
   const {connection, spec} = deps
   try {
-    const shown = hasSystemCredentials(spec) ? await deps.system() : await openMonitoring(deps)
+    const system = hasSystemCredentials(spec) ? await deps.system().catch(noneIfUnknown) : undefined
+    const shown = system ?? (await openMonitoring(deps))
     const monitoring = shown ?? new OwnMonitoring(connection, spec.timeoutMs)
     const {account} = shown === undefined ? {account: ''} : await identify(connection, spec)
     return await readSubscribers(monitoring, {account, subject: '>'})
   } catch (error) {
-    if (error instanceof LatticeError) return undefined
-    throw error
+    noneIfUnknown(error)
+    return undefined
   }
+}
+
+function noneIfUnknown(error: unknown): undefined {
+  if (!(error instanceof LatticeError)) throw error
 }
 
 /**

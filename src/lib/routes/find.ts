@@ -14,7 +14,7 @@ import {isLiteralSubject, isSubject} from '../routing/subject.js'
 import {discoverServices} from '../services/discover.js'
 import type {ServiceEntity} from '../services/service.js'
 import type {FoundServices} from '../services/services-file-find.js'
-import {declaredEntities, readDeclared} from './declared.js'
+import {declaredEntities, namedServices, readDeclared} from './declared.js'
 import type {ChangeOptions, WantedRoute} from './draft.js'
 import type {Known} from './infer.js'
 import {readSubscribers} from './preflight/subscribers.js'
@@ -72,7 +72,7 @@ async function whatRuns(deps: RouteDeps, {ref, sources = []}: Target): Promise<R
   const {lattice, timeoutMs, inboxPrefix} = spec
   const known = inboxPrefix === undefined ? {} : {inboxPrefix}
   const file = await readDeclared(deps)
-  const wanted = file?.services.filter(({name}) => ref === undefined || name === ref.name) ?? []
+  const wanted = namedServices(file?.services ?? [], ref)
   const [{entities}, services, all] = await Promise.all([
     discoverQuickly(deps),
     discoverServices(connection, {lattice, timeoutMs, declared: file?.services ?? [], ...known, ...given}).catch(

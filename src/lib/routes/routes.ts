@@ -3,6 +3,7 @@ import type {Version} from '../entity/version.js'
 import type {RouteRecord} from '../records/route.js'
 import {routeKey, type Addressed} from '../routing/source.js'
 import type {AskedSplit} from '../routing/weights.js'
+import type {DeclaredServices} from './declared.js'
 import type {ChangeOptions} from './draft.js'
 import {knownRoutes, requireRouted, routeOf} from './find.js'
 import type {SplitHints} from './infer.js'
@@ -199,6 +200,12 @@ export class Routes {
   async render(ref: EntityRef | undefined, options: RenderOptions): Promise<RenderedRoutes> {
     const {renderRoutes} = await import('./text/render.js')
     return renderRoutes(this.#deps, ref, options)
+  }
+
+  /** The services that a file declares, for whoever lists what runs. */
+  async declared(): Promise<DeclaredServices> {
+    const {openDeclared} = await import('./declared.js')
+    return openDeclared(this.#deps)
   }
 
   /** Keys of records that nobody can read: their routes are live and unknown. */

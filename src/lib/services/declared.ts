@@ -1,7 +1,7 @@
 import type {Instance, ListedEndpoint} from '../entity/entity.js'
 import {compareVersions, type Version} from '../entity/version.js'
 import {UsageError} from '../errors.js'
-import {covers} from '../routing/subject.js'
+import {covers, patternOf} from '../routing/subject.js'
 import type {ServiceEndpoint, ServiceEntity, VersionEndpoint} from './service.js'
 import type {DeclaredService, DeclaredSource} from './services-file.js'
 import {addressAt, templatePattern, versionAt, versionFault} from './template.js'
@@ -12,30 +12,43 @@ export interface Listener {
   readonly queue?: string
 }
 
-/** A declared service with what is seen of it; undefined listeners where nobody may look. */
-export function declaredEntity(declared: DeclaredService, listeners: readonly Listener[] | undefined): ServiceEntity {
+/**
+ * A declared service with what is seen of it; undefined listeners where nobody may look. A version that is asked for has
+ * its subjects, whoever listens there.
+ */
+export function declaredEntity(
+  declared: DeclaredService,
+  listeners: readonly Listener[] | undefined,
+  asked?: Version,
+): ServiceEntity {
   const {name, sources, incumbent, where, description} = declared
-  const endpoints = sources.map((source) => seenEndpoint(declared, source, listeners ?? []))
-  const versions = new Set<Version>(endpoints.flatMap((endpoint) => endpoint.versions.map(({version}) => version)))
+  const seen = sources.map((source) => seenEndpoint(declared, source, listeners ?? []))
+  const subjects = asked === undefined ? [] : declaredEndpoints(declared, [asked])
+  const endpoints = seen.map((endpoint) => withAsked(endpoint, asked, subjects))
+  const versions = new Set<Version>(seen.flatMap((endpoint) => endpoint.versions.map(({version}) => version)))
   if (incumbent !== undefined) versions.add(incumbent)
   const sorted = [...versions].sort(compareVersions)
+  const unknown = Math.max(...sources.map((source) => dashedListeners(declared, source, listeners ?? []).length))
   return {
     kind: 'service',
     key: name,
     name,
     endpoints: declaredEndpoints(declared, sorted),
-    instances: sorted.map((version): Instance => ({
-      version,
-      host: '',
-      count: Math.max(...endpoints.map((endpoint) => copiesOf(endpoint, version))),
-      dark: version !== incumbent,
-    })),
+    instances: [
+      ...sorted.map((version): Instance => ({
+        version,
+        host: '',
+        count: Math.max(...seen.map((endpoint) => copiesOf(endpoint, version))),
+        dark: version !== incumbent,
+      })),
+      ...(unknown === 0 ? [] : [{host: '', count: unknown, dark: true}]),
+    ],
     service: {
       endpoints,
       implicitSplits: [],
       notes: [
         ...(listeners === undefined ? ['Who listens is not visible here, so versions have to be named.'] : []),
-        ...sources.flatMap((source) => unknownListeners(declared, source, listeners ?? [])),
+        ...sources.flatMap((source) => tellListeners(declared, source, listeners ?? [])),
       ],
       unread: 0,
       declared: {where, ...(description === undefined ? {} : {description})},
@@ -93,30 +106,49 @@ function seenEndpoint(
   return {name: source, source, versions, faults: []}
 }
 
+function withAsked(
+  endpoint: ServiceEndpoint,
+  asked: Version | undefined,
+  subjects: readonly ListedEndpoint[],
+): ServiceEndpoint {
+  const {versions, source} = endpoint
+  const address = asked && subjects.find((one) => one.source === source)?.addresses[asked]
+  if (asked === undefined || address === undefined || versions.some(({version}) => version === asked)) return endpoint
+  const sought: VersionEndpoint = {version: asked, subject: patternOf(address), instances: 0}
+  return {...endpoint, versions: [...versions, sought]}
+}
+
 /** A worker may listen on each subject behind a wildcard by itself: the most copies on one of them. */
 function copiesOf({versions}: ServiceEndpoint, version: Version): number {
   return Math.max(0, ...versions.filter((each) => each.version === version).map(({instances}) => instances))
 }
 
-/** Who listens and cannot be told to be some version, a sentence each. */
-function unknownListeners(
-  {incumbent}: DeclaredService,
-  {source, template, where}: DeclaredSource,
+/** Listeners of versions that an address does not tell. */
+function dashedListeners(
+  {queue: group}: DeclaredService,
+  {source, template}: DeclaredSource,
   listeners: readonly Listener[],
-): string[] {
-  const onSource = incumbent === undefined && listeners.some(({subject}) => covers(source, subject))
+): Listener[] {
   const pattern = templatePattern(template)
-  const dashed = listeners.map(({subject}) => subject).filter((subject) => covers(pattern, subject))
-  const subjects = [...new Set(dashed)]
-    .sort()
-    .slice(0, 10)
-    .map((subject) => `'${subject}'`)
+  return template.form === 'dash'
+    ? listeners
+        .filter(({subject}) => covers(pattern, subject) && !covers(source, subject))
+        .filter(({queue}) => group === undefined || queue === undefined || queue === group)
+    : []
+}
+
+/** What the listeners of a service leave open, a sentence each. */
+function tellListeners(declared: DeclaredService, at: DeclaredSource, listeners: readonly Listener[]): string[] {
+  const {source, template, where} = at
+  const onSource = declared.incumbent === undefined && listeners.some(({subject}) => covers(source, subject))
+  const dashed = dashedListeners(declared, at, listeners).map(({subject}) => `'${subject}'`)
+  const subjects = [...new Set(dashed)].sort().slice(0, 10).join(', ')
   return [
     ...(onSource
       ? [`Somebody listens on '${source}' itself: if that is a version, write incumbent: VERSION (${where}).`]
       : []),
-    ...(template.form === 'dash' && subjects.length > 0
-      ? [`Somebody listens on ${subjects.join(', ')}; '${template.text}' does not tell which version, so name it.`]
-      : []),
+    ...(subjects === ''
+      ? []
+      : [`Somebody listens on ${subjects}; '${template.text}' does not tell which version, so name it.`]),
   ]
 }

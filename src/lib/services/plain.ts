@@ -84,7 +84,8 @@ function refuseTwins(source: string, legs: readonly ParsedLeg[]): void {
   }
 }
 
-function quote(text: string): string {
+/** A text from outside as a terminal can show it, in quotes and not too long. */
+export function quote(text: string): string {
   const short = JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
   return short.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`)
 }

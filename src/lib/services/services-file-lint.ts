@@ -1,6 +1,7 @@
 import {finding, type Finding, type RuleName} from '../routing/rule-book.js'
 import {protectedPrefix, subjectsOverlap} from '../routing/subject.js'
 import {sourceFault} from './mapping.js'
+import {quote} from './plain.js'
 import type {DeclaredService, DeclaredSource} from './services-file.js'
 import {templateFault, templatePattern} from './template.js'
 
@@ -38,12 +39,12 @@ function judgeSource({source, template: {text}, where}: Declared): Finding[] {
   const fault = sourceFault(source)
   if (fault !== undefined) {
     const rule: RuleName = protectedPrefix(source) === undefined ? 'subject' : 'protected-source'
-    return [finding(rule, 'refuse', {source, where, sentence: `'${source}' cannot be a source: ${fault}.`})]
+    return [finding(rule, 'refuse', {source, where, sentence: `${quote(source)} cannot be a source: ${fault}.`})]
   }
   const wrong = templateFault(source, text)
   if (wrong === undefined) return []
   const rule: RuleName = wrong.includes('which NATS itself needs') ? 'protected-destination' : 'template'
-  return [finding(rule, 'refuse', {source, where, sentence: `'${text}' is no template of '${source}': ${wrong}.`})]
+  return [finding(rule, 'refuse', {source, where, sentence: `${quote(text)} is no template of '${source}': ${wrong}.`})]
 }
 
 function judgeOverlap({source, where}: Declared, before: readonly Declared[]): Finding[] {

@@ -5,6 +5,7 @@ import {UsageError} from '../errors.js'
 import {parseYaml} from '../records/yaml.js'
 import {repeatedKeys} from '../routing/json-keys.js'
 import {readPlaces, type Places} from './services-file-places.js'
+import {quote} from './plain.js'
 import {readTemplate, type Template} from './template.js'
 
 /** What the first line of such a file says. */
@@ -107,7 +108,7 @@ export async function readServicesFile(file: string, text: string): Promise<Read
   const places = await readPlaces(text)
   const twice = jsonTwice(text)
   if (twice !== undefined) {
-    return broken([{sentence: `${JSON.stringify(twice.join('.'))} stands there twice.`, where: file}])
+    return broken([{sentence: `${quote(twice.join('.'))} stands there twice.`, where: file}])
   }
   const parsed = servicesSchema.safeParse(value)
   if (!parsed.success) return broken(parsed.error.issues.flatMap((issue) => faultsOf(file, issue, places)))
@@ -166,10 +167,10 @@ function unreadable(file: string, error: unknown): never {
 function faultsOf(file: string, issue: z.core.$ZodIssue, places: Places): FileFault[] {
   const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)))
   const last = path.findLast((part) => typeof part === 'string')
-  const name = last === undefined ? undefined : quoted(last)
+  const name = last === undefined ? undefined : quote(last)
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
-      sentence: `${quoted(key)} is not known here.`,
+      sentence: `${quote(key)} is not known here.`,
       where: `${file}:${places.lineOf([...path, key])}`,
     }))
   }
@@ -178,10 +179,6 @@ function faultsOf(file: string, issue: z.core.$ZodIssue, places: Places): FileFa
     ? `${name ?? 'It'} is missing: ${issue.message}.`
     : `${name === undefined ? '' : `${name}: `}${issue.message}.`
   return [{sentence, where: `${file}:${places.lineOf(path)}`}]
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
 }
 
 /** In JSON the last of two keys would win without a word; what is YAML was refused for it. */
