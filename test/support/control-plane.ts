@@ -76,6 +76,8 @@ export interface TestControlPlane extends AsyncDisposable {
   readonly patches: () => readonly {readonly jwt_settings: {readonly mappings: Record<string, unknown>}}[]
   /** Lets something happen to the next request of a method whose path fits. */
   readonly interfere: (method: 'GET' | 'PATCH', path: RegExp, interference: Interference) => void
+  /** Lets nothing happen any more. */
+  readonly forgive: () => void
   /** Variables that lead there. */
   readonly env: Readonly<Record<string, string>>
 }
@@ -120,6 +122,7 @@ export async function startControlPlane(options: TestControlPlaneOptions = {}): 
     requests: state.requests,
     patches: () => state.requests.filter(({method}) => method === 'PATCH').map(({body}) => body as never),
     interfere: (method, path, interference) => void state.interferences.push({method, path, interference}),
+    forgive: () => void state.interferences.splice(0),
     env: {LATTICE_CP_URL: url, LATTICE_CP_TOKEN_FILE: tokenFile},
     [Symbol.asyncDispose]: async () => {
       const closed = once(server, 'close')
@@ -134,6 +137,18 @@ export async function startControlPlane(options: TestControlPlaneOptions = {}): 
 /** Answers with a status, and does nothing. */
 export function answering(status: number, headers: Record<string, string> = {}, text = ''): Interference {
   return (response) => void response.writeHead(status, headers).end(text)
+}
+
+/** Does what is asked, and answers with another status, as a gateway does that lost patience. */
+export function answeringAfterwards(status: number): Interference {
+  return async (response, {serve}) => {
+    const [writeHead, end] = [response.writeHead.bind(response), response.end.bind(response)]
+    response.writeHead = () => response
+    response.end = () => response
+    await serve()
+    writeHead(status)
+    end()
+  }
 }
 
 /** Does what is asked, and cuts the connection before the answer. */

@@ -45,10 +45,13 @@ export class ControlPlaneDriver implements Driver {
   readonly name = 'controlplane'
   readonly form = 'jwt'
   readonly notes: readonly string[]
+  /** It brings tokens to the servers in its own time. */
+  readonly withinMs: number
   readonly #options: ControlPlaneDriverOptions
 
   constructor(options: ControlPlaneDriverOptions) {
     this.#options = options
+    this.withinMs = Math.max(2000, options.plane.timeoutMs)
     this.notes = isUnencrypted(options.plane.url)
       ? ['The token of the control plane goes over the network without TLS.']
       : []
@@ -218,7 +221,10 @@ function sameSources(one: MappingTable, other: MappingTable, change: TableChange
 function previousOf(change: TableChange, {mappings}: TableView): TableChange {
   return change.map(({source}) => ({
     source,
-    destinations: mappings[source]?.map(({weight, ...one}) => ({...one, weight: weight === undefined || weight === 0 ? 100 : weight})),
+    destinations: mappings[source]?.map(({weight, ...one}) => ({
+      ...one,
+      weight: weight === undefined || weight === 0 ? 100 : weight,
+    })),
   }))
 }
 

@@ -116,7 +116,7 @@ export class NoAccountError extends NotFoundError {
         '--control-plane-account ID (or LATTICE_CP_ACCOUNT)',
         `${tokenVariable}=FILE of somebody who may see it`,
       ],
-      details: {account},
+      details: {account, unseen},
     })
   }
 }

@@ -9,4 +9,5 @@ export const allowable = [
   'mapped-twice',
   'leaf-subscribers',
   'sink-heard',
+  'managed-account',
 ] as const

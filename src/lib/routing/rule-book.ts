@@ -132,6 +132,10 @@ export const ruleBook = {
     why: 'Among tokens of one account the one issued last wins: what other tools sign now would lose.',
     fix: 'Sign the token with the present time.',
   },
+  'managed-account': {
+    why: 'A control plane signs the account from its own settings: at its next change of the account it overwrites what was pushed past it.',
+    fix: 'Change the route through it: --driver controlplane.',
+  },
   exporter: {
     why: 'Each push of an account that exports services drops the calls of other accounts that are in flight.',
     fix: 'Import the versioned subjects and put the split into the importing account.',

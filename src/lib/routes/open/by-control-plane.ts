@@ -1,6 +1,7 @@
 import {openSource, readAccount, readFacts, readServers} from '../../apply/account-state.js'
 import {systemClock} from '../../clock.js'
 import {findAccount} from '../../control-plane/account.js'
+import type {ControlPlane} from '../../control-plane/client.js'
 import {ControlPlaneDriver, type LiveServers} from '../../control-plane/driver.js'
 import {openControlPlane} from '../../control-plane/open.js'
 import {hasSystemCredentials, type Monitoring, type SystemClient} from '../../nats/system.js'
@@ -16,13 +17,14 @@ import {needJetStream, openSystem} from './needs.js'
 export async function openByControlPlane(deps: RouteDeps, who: Who): Promise<Session> {
   const {connection, spec, clock = systemClock, access = {}} = deps
   const {account} = who
-  const [system, , store, monitors] = await allOrMissing([
+  const [system, , store, monitors, found] = await allOrMissing([
     hasSystemCredentials(spec) ? openSystem(deps) : undefined,
     needJetStream(deps),
     openStore(connection, spec, access.state),
     openMonitoring(deps),
+    openAccount(deps, account),
   ])
-  const driver = await openDriver(deps, account, {system, monitors})
+  const driver = await openDriver(deps, found, {system, monitors})
   const shown = system ?? monitors
   const monitoring = shown ?? new OwnMonitoring(connection, spec.timeoutMs)
   const [facts, view] = await Promise.all([readFacts({system: monitoring, clock}), driver.read()])
@@ -35,11 +37,12 @@ export async function readByControlPlane(
   deps: RouteDeps,
   {store, account}: {readonly store: RouteStore; readonly account: string},
 ): Promise<Reader> {
-  const [system, monitors] = await Promise.all([
+  const [system, monitors, found] = await Promise.all([
     hasSystemCredentials(deps.spec) ? openSystem(deps) : undefined,
     openMonitoring(deps),
+    openAccount(deps, account),
   ])
-  const driver = await openDriver(deps, account, {system, monitors})
+  const driver = await openDriver(deps, found, {system, monitors})
   return {store, view: await driver.read(), by: 'controlplane'}
 }
 
@@ -48,12 +51,27 @@ interface Seen {
   readonly monitors: Monitoring | undefined
 }
 
-async function openDriver(deps: RouteDeps, account: string, seen: Seen): Promise<ControlPlaneDriver> {
+interface Found {
+  readonly plane: ControlPlane
+  /** Public key. */
+  readonly account: string
+  readonly id: string
+}
+
+async function openAccount(deps: RouteDeps, account: string): Promise<Found> {
   const {spec, clock = systemClock, access = {}} = deps
   if (!isTokenAccount(account)) throw new NoTokenAccountError(account)
   const {controlPlane = {}} = access
   const plane = await openControlPlane(controlPlane, {timeoutMs: spec.timeoutMs, clock})
   const {id} = await findAccount(plane, account, controlPlane.account)
+  return {plane, account, id}
+}
+
+async function openDriver(
+  {clock = systemClock}: RouteDeps,
+  {plane, account, id}: Found,
+  seen: Seen,
+): Promise<ControlPlaneDriver> {
   return new ControlPlaneDriver({plane, id, readLive: await liveReader(seen, {account, clock})})
 }
 

@@ -10,6 +10,7 @@ import {judgeSurroundings} from './around.js'
 import {judgeCallers, readCallers} from './callers.js'
 import {judgeDoubled} from './doubled.js'
 import {judgeLegs} from './legs.js'
+import {judgeManaged} from './managed.js'
 import {judgeSinks} from './sinks.js'
 import {readSurroundings} from './surroundings.js'
 import {judgeTable, judgeToken} from './table.js'
@@ -30,8 +31,9 @@ export async function examinePlans(session: Session, plans: readonly ChangePlan[
   const around = readSurroundings(session.system, {account: session.account, subjects})
   const callers = readCallers(session)
   const size = judgeToken(session, plans)
+  const managed = judgeManaged(session)
   // Another finding may end the command before these are waited for.
-  for (const read of [around, callers]) read.catch(() => undefined)
+  for (const read of [around, callers, managed]) read.catch(() => undefined)
   return Promise.all(
     plans.map(async (plan) => {
       const [legs, sinks, doubled] = await Promise.all([
@@ -41,14 +43,22 @@ export async function examinePlans(session: Session, plans: readonly ChangePlan[
       ])
       const {findings, permissions} = judgeCallers(plan, await callers)
       const others = judgeSurroundings(session, plan, await around)
-      const guards = [...judgeTable(session, plan, plans), ...(plan === plans[0] ? size : [])]
+      const guards = [...judgeTable(session, plan, plans), ...(plan === plans[0] ? [...(await managed), ...size] : [])]
       return {findings: soften(plan, [...legs, ...sinks, ...doubled, ...findings, ...others, ...guards]), permissions}
     }),
   )
 }
 
 const backwards = ['clear', 'undo', 'restore', 'repair']
-const aboutOthers = ['exporter', 'mapped-twice', 'leaf-subscribers', 'caller-permission', 'shared-leg', 'source-shared']
+const aboutOthers = [
+  'exporter',
+  'mapped-twice',
+  'leaf-subscribers',
+  'caller-permission',
+  'shared-leg',
+  'source-shared',
+  'managed-account',
+]
 
 /** Going back to what was there is not held up by what held before. */
 function soften({wanted: {strategy}}: ChangePlan, findings: readonly Finding[]): Finding[] {
