@@ -1,11 +1,13 @@
 import * as Flags from '@oclif/core/flags'
 
 import {LatticeCommand} from '../../lib/cli/command.js'
+import {dryRunFlag} from '../../lib/cli/flags.js'
 import {parseLeafName} from '../../lib/leaf/subjects.js'
+import {detachLeaf, type LeafStarted} from '../../lib/leaf-server/detach.js'
 import type {LeafReport} from '../../lib/leaf-server/report.js'
-import {runLeaf, type LeafRan} from '../../lib/leaf-server/run.js'
+import {planLeaf, runLeaf, type LeafPlan, type LeafRan} from '../../lib/leaf-server/run.js'
 import {parseListen, type LeafSettings, type ListenAddress} from '../../lib/leaf-server/settings.js'
-import {leafReportLine} from '../../lib/output/leaf.js'
+import {leafPlanView, leafReportLine, leafStartedView} from '../../lib/output/leaf.js'
 
 const nameFlag = Flags.custom({helpValue: 'NAME', parse: (text) => Promise.resolve(parseLeafName(text))})
 const listenFlag = Flags.custom<ListenAddress>({
@@ -68,8 +70,12 @@ export default class LeafRun extends LatticeCommand<LeafRan> {
       options: ['source-doubled'],
       summary: 'Run in spite of this.',
     }),
+    detach: Flags.boolean({default: false, summary: 'Run it in the background; lattice leaf stop ends it.'}),
+    'dry-run': dryRunFlag,
     offline: Flags.boolean({default: false, summary: 'Never fetch nats-server (LATTICE_OFFLINE=1).'}),
   }
+
+  #result: LeafPlan | LeafStarted | undefined
 
   async run(): Promise<LeafRan> {
     const {flags} = await this.parse(LeafRun)
@@ -85,8 +91,23 @@ export default class LeafRun extends LatticeCommand<LeafRan> {
       allow: flags.allow,
       offline: flags.offline,
     }
+    const spec = await this.spec(flags)
     const report = (event: LeafReport): void => this.#tell(event)
-    return runLeaf(await this.spec(flags), settings, {signal: this.signal(), clock: this.clock, report})
+    if (flags['dry-run']) return this.#show(await planLeaf(spec, settings, {report}), leafPlanView)
+    if (flags.detach) return this.#show(await this.#detach(settings, spec), leafStartedView)
+    return runLeaf(spec, settings, {signal: this.signal(), clock: this.clock, report})
+  }
+
+  #detach({name}: LeafSettings, {lattice, timeoutMs}: {lattice: string; timeoutMs: number}): Promise<LeafStarted> {
+    const report = (event: LeafReport): void => this.note(leafReportLine(event))
+    const options = {argv: this.argv, clock: this.clock, report, timeoutMs: timeoutMs + 20_000}
+    return detachLeaf({key: {lattice, name}, ...options})
+  }
+
+  #show<T extends LeafPlan | LeafStarted>(result: T, view: (result: T) => string): T {
+    this.log(view(result))
+    this.#result = result
+    return result
   }
 
   #tell(report: LeafReport): void {
@@ -94,12 +115,12 @@ export default class LeafRun extends LatticeCommand<LeafRan> {
     else this.note(leafReportLine(report))
   }
 
-  protected override get jsonForm(): 'line' | false {
+  protected override get jsonForm(): boolean | 'line' {
     return this.jsonEnabled() && 'line'
   }
 
-  /** Everything was told already, a line each. */
-  protected override logJson(): void {
-    return
+  /** What runs here told everything already, a line each. */
+  protected override logJson(json: unknown): void {
+    if (json === this.#result) super.logJson(json)
   }
 }

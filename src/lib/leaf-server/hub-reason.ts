@@ -49,7 +49,7 @@ function explain(text: string): string {
   }
   if (/maximum.*leaf/i.test(text)) return `the account takes no more leaf nodes (${text})`
   if (/expired/i.test(text)) return `the credentials have expired (${text})`
-  if (/connection refused/i.test(text)) return `nobody takes leaf nodes there (${text})`
+  if (/connection refused/i.test(text)) return `nobody takes leaf nodes there (${text.replace(/^.*\): /, '')})`
   if (/x509|certificate|tls/i.test(text)) return `the secure connection could not be made (${text})`
   return text
 }

@@ -10,7 +10,7 @@ import {writeFileAtomic} from '../files/write-file.js'
 import {readLeaves, type HeardLeaf} from '../leaf/client.js'
 import {subjectsOverlap} from '../routing/subject.js'
 import {readWorkers} from './hub.js'
-import {readLeafKeys, type KeySources} from './keys.js'
+import {readAccepted, type KeySources} from './keys.js'
 import type {leafFiles, LeafRecord} from './places.js'
 import type {Report} from './report.js'
 import {isWithin, type LeafSettings} from './settings.js'
@@ -24,19 +24,22 @@ export interface JoinOptions {
   readonly keys: KeySources
   readonly timeoutMs: number
   readonly report: Report
+  /** Nothing is written. */
+  readonly dryRun?: boolean
 }
 
 /**
  * Before a leaf node's port opens: takes over what the others of its name have, and refuses to start one that would
- * answer calls a second time.
+ * answer calls a second time. Resolves to the mappings that it begins with.
  */
-export async function join(options: JoinOptions): Promise<void> {
+export async function join(options: JoinOptions): Promise<LeafMappings> {
   const {hub, record, timeoutMs} = options
   const heard = await readLeaves(hub, {lattice: record.lattice, timeoutMs})
   const others = heard.filter(({id}) => id !== record.id)
   refuseSecond(record, others)
   const mappings = await takeOver(options, others)
   if (record.form === 'account-wide' && Object.keys(mappings).length > 0) await refuseDoubling(options, mappings)
+  return mappings
 }
 
 /** Two that split for all callers would each answer every call. */
@@ -58,12 +61,12 @@ export function isRival(
 }
 
 async function takeOver(
-  {record, files, settings, keys, report}: JoinOptions,
+  {record, files, settings, keys, report, dryRun = false}: JoinOptions,
   others: readonly HeardLeaf[],
 ): Promise<LeafMappings> {
   const file = files.mappings
   const own = await readOwn(file)
-  const {accepts} = await readLeafKeys(keys)
+  const accepts = await readAccepted(keys)
   const peers = others.filter(({name}) => name === record.name)
   const trusted = peers.filter(({signedBy}) => signedBy !== undefined && accepts.includes(signedBy))
   for (const {server, signedBy} of peers.filter((peer) => !trusted.includes(peer))) {
@@ -76,9 +79,9 @@ async function takeOver(
   const theirs = majority(trusted)
   if (theirs === undefined || sameMappings(theirs, own)) return own
   const [kept, left] = within(theirs, settings.sources)
-  await writeFileAtomic(file, renderMappings(new Map(Object.entries(kept))))
+  if (!dryRun) await writeFileAtomic(file, renderMappings(new Map(Object.entries(kept))))
   const names = trusted.map(({server}) => `'${server.name}'`).join(', ')
-  report({kind: 'note', message: `Took over the mappings of ${names}.`})
+  report({kind: 'note', message: `${dryRun ? 'Would take' : 'Took'} over the mappings of ${names}.`})
   for (const source of left) {
     report({kind: 'warning', message: `The mapping of '${source}' is left out: it needs --source '${source}'.`})
   }

@@ -21,25 +21,49 @@ export interface KeySources {
   readonly acceptKeys: readonly string[]
 }
 
-/** Reads the keys again each time: a creds file may be replaced while the leaf node runs. */
-export async function readLeafKeys({spec, leafKeyFile, controlKeyFile, acceptKeys}: KeySources): Promise<LeafKeys> {
+/** Reads the keys again each time: a creds file may be replaced while the leaf node runs. The control key is made once. */
+export async function readLeafKeys(sources: KeySources): Promise<LeafKeys> {
+  const known = await readKeys(sources)
+  const keys = known.control === undefined ? {...known, control: await createControlKey(sources)} : known
+  return {own: keys.user ?? keys.given ?? keys.control!, accepts: acceptedBy(keys, sources)}
+}
+
+/** Whose changes a leaf node takes, as far as there are keys already. */
+export async function readAccepted(sources: KeySources): Promise<readonly string[]> {
+  return acceptedBy(await readKeys(sources), sources)
+}
+
+interface Keys {
+  /** Of the credentials' own user; users with a password have none. */
+  readonly user: SigningKey | undefined
+  readonly given: SigningKey | undefined
+  readonly control: SigningKey | undefined
+}
+
+async function readKeys({spec, leafKeyFile, controlKeyFile}: KeySources): Promise<Keys> {
   const [user, given, control] = await Promise.all([
     userKey(spec),
     leafKeyFile === undefined ? undefined : readSeed(leafKeyFile, {purpose: 'leaf key file', kind: 'U'}),
-    controlKey(controlKeyFile),
+    readControlKey(controlKeyFile),
   ])
-  const keys = [user, given, control].filter((key) => key !== undefined)
-  return {own: keys[0]!, accepts: [...new Set([...keys.map(({publicKey}) => publicKey), ...acceptKeys])]}
+  return {user, given, control}
 }
 
-/** Made once. */
-async function controlKey(file: string): Promise<SigningKey> {
-  const known = await readFile(file, 'utf8').catch((error: unknown) => {
+function acceptedBy({user, given, control}: Keys, {acceptKeys}: KeySources): string[] {
+  const own = [user, given, control].flatMap((key) => (key === undefined ? [] : [key.publicKey]))
+  return [...new Set([...own, ...acceptKeys])]
+}
+
+async function readControlKey(file: string): Promise<SigningKey | undefined> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     return undefined
   })
-  if (known !== undefined) return seedOf(known, file, {purpose: 'control key', kind: 'U'})
+  return text === undefined ? undefined : seedOf(text, file, {purpose: 'control key', kind: 'U'})
+}
+
+async function createControlKey({controlKeyFile}: KeySources): Promise<SigningKey> {
   const key = createKey('U')
-  await writeFileAtomic(file, `${key.seed}\n`)
+  await writeFileAtomic(controlKeyFile, `${key.seed}\n`)
   return key
 }

@@ -1,5 +1,5 @@
 import {randomBytes} from 'node:crypto'
-import {mkdir, readdir, readFile} from 'node:fs/promises'
+import {readdir, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 
 import {z} from 'zod'
@@ -80,12 +80,11 @@ export async function writeRecord(folder: string, record: LeafRecord): Promise<v
   await writeFileAtomic(leafFiles(folder).record, `${JSON.stringify(record, undefined, 2)}\n`)
 }
 
-/** The record of a leaf node, made with a name of its own where there is none; its folder is there then. */
+/** The record of a leaf node, made with a name of its own where there is none; nothing is written. */
 export async function openRecord(
   folder: string,
   {lattice, name, ...form}: Pick<LeafRecord, 'lattice' | 'name' | 'form' | 'sources'>,
 ): Promise<LeafRecord> {
-  await mkdir(folder, {recursive: true, mode: 0o700})
   const known = await readRecord(folder)
   const {id = createId(), account} = known ?? {}
   const server = known?.server

@@ -1,3 +1,5 @@
+import {mkdir} from 'node:fs/promises'
+
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import type {Clock} from '../clock.js'
@@ -17,8 +19,9 @@ import {defaultRemotes, leafRemote, parseRemotes} from './remote.js'
 import {Problems} from './problems.js'
 import type {Report} from './report.js'
 import {endServerProcess, waitForHub, type ServerStart} from './server.js'
-import {checkSettings, type LeafSettings} from './settings.js'
+import {checkSettings, type LeafSettings, type ListenAddress} from './settings.js'
 import {Supervisor} from './supervisor.js'
+import type {LeafMappings} from './table.js'
 import {relativeTo} from './users.js'
 import {watchLeaf} from './watch.js'
 
@@ -28,6 +31,45 @@ export interface RunOptions {
   readonly report: Report
   /** Where its files lie; default: in the user's state directory, by its name. */
   readonly folder?: string | undefined
+}
+
+/** What `leaf run` would do. */
+export interface LeafPlan extends LeafRan, Pick<LeafRecord, 'form' | 'sources'> {
+  readonly dryRun: true
+  /** Where callers would connect; port 0: the system chooses. */
+  readonly listen: ListenAddress
+  readonly remotes: readonly string[]
+  readonly denyImports: readonly string[]
+  /** What it would begin with. */
+  readonly mappings: LeafMappings
+}
+
+/** Checks all that `leaf run` checks before it starts anything. */
+export async function planLeaf(
+  spec: ConnectSpec,
+  settings: LeafSettings,
+  {report}: Pick<RunOptions, 'report'>,
+): Promise<LeafPlan> {
+  checkSettings(settings)
+  const {lattice, timeoutMs} = spec
+  const {name, accountWide, sources, listen} = settings
+  const folder = leafFolder({lattice, name})
+  const files = leafFiles(folder)
+  const form = accountWide ? 'account-wide' : 'beside'
+  const remotes = remotesOf(spec, settings)
+  const found = await openRecord(folder, {lattice, name, form, sources: [...sources]})
+  if (settings.usersFile !== undefined) await relativeTo(folder, settings.usersFile)
+  const hub = await openConnection(spec, {name: `lattice leaf ${name}`})
+  try {
+    const record = await ownRecord(found, await accountOf(hub, spec))
+    const keys = {spec, ...settings, controlKeyFile: files.controlKey}
+    const mappings = await join({hub, record, files, settings, keys, timeoutMs, report, dryRun: true})
+    const denyImports = accountWide ? [] : [...sources]
+    const plan = {id: record.id, name, lattice, form: record.form, sources: record.sources}
+    return {dryRun: true, ...plan, listen, remotes, denyImports, mappings}
+  } finally {
+    await hub.close()
+  }
 }
 
 /** What became of a leaf node that ran. */
@@ -44,6 +86,7 @@ export async function runLeaf(spec: ConnectSpec, settings: LeafSettings, options
   const {name, accountWide, sources} = settings
   const folder = options.folder ?? leafFolder({lattice, name})
   const form = accountWide ? 'account-wide' : 'beside'
+  await mkdir(folder, {recursive: true, mode: 0o700})
   const record = await openRecord(folder, {lattice, name, form, sources: [...sources]})
   const files = leafFiles(folder)
   const lock = {clock: options.clock, waitMs: 0}
@@ -104,12 +147,11 @@ async function ownRecord(record: LeafRecord, account: string): Promise<LeafRecor
 
 async function leafConfig(
   spec: ConnectSpec,
-  {remotes, sources, accountWide, usersFile}: LeafSettings,
+  settings: LeafSettings,
   {record, hub, folder}: {readonly record: LeafRecord; readonly hub: NatsConnection; readonly folder: string},
 ): Promise<Omit<LeafConfig, 'listen' | 'system' | 'logFile' | 'pidFile'>> {
-  const urls = remotes.length === 0 ? defaultRemotes(spec) : parseRemotes(remotes)
-  if (urls.length === 0)
-    throw new UsageError('Where the servers take leaf nodes is not known.', {suggestions: ['--remote URL']})
+  const {sources, accountWide, usersFile} = settings
+  const urls = remotesOf(spec, settings)
   const credsFile = leafFiles(folder).creds
   return {
     name: `lattice-leaf-${record.name}-${record.id}`,
@@ -117,6 +159,12 @@ async function leafConfig(
     maxPayload: hub.info?.max_payload,
     ...(usersFile === undefined ? {} : {usersInclude: await relativeTo(folder, usersFile)}),
   }
+}
+
+function remotesOf(spec: ConnectSpec, {remotes}: LeafSettings): string[] {
+  const urls = remotes.length === 0 ? defaultRemotes(spec) : parseRemotes(remotes)
+  if (urls.length > 0) return urls
+  throw new UsageError('Where the servers take leaf nodes is not known.', {suggestions: ['--remote URL']})
 }
 
 interface ServerRun {
@@ -176,7 +224,7 @@ function ended({agent: _agent, server: _server, url: _url, readyAt: _readyAt, ..
 }
 
 /** One agent a folder. */
-class RunsAlreadyError extends ConflictError {
+export class RunsAlreadyError extends ConflictError {
   constructor({name, lattice}: LeafRecord, pid: number) {
     super(`Leaf node '${name}' of lattice '${lattice}' runs here already, as process ${pid}.`, {
       suggestions: ['lattice leaf ls', `lattice leaf stop --name ${name}`, 'lattice leaf run --name OTHER'],

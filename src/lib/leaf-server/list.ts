@@ -1,0 +1,67 @@
+import {readLeaves, type HeardLeaf} from '../leaf/client.js'
+import {openConnection} from '../nats/connect.js'
+import type {ConnectSpec} from '../nats/spec.js'
+import {isRunning} from '../server/process.js'
+import {listRecords, type LeafRecord} from './places.js'
+
+/** One leaf node of the lattice, wherever it runs. */
+export interface ListedLeaf extends Pick<
+  HeardLeaf,
+  'id' | 'name' | 'lattice' | 'form' | 'sources' | 'connected' | 'problems'
+> {
+  /** `silent`: it runs here and does not answer; `stopped`: it is of this machine and does not run. */
+  readonly state: 'runs' | 'silent' | 'stopped'
+  /** True where it is one of this machine. */
+  readonly here: boolean
+  readonly url: string | null
+  readonly server: HeardLeaf['server'] | null
+  readonly mappings: HeardLeaf['mappings'] | null
+  readonly live: HeardLeaf['live']
+  readonly digest: string | null
+  readonly accepts: readonly string[]
+  /** The key that stands for what it says. */
+  readonly signedBy: string | null
+}
+
+/** All leaf nodes that answer in the lattice, and those of this machine that do not; sorted by name and id. */
+export async function listLeaves(spec: ConnectSpec): Promise<ListedLeaf[]> {
+  const {lattice, timeoutMs} = spec
+  const [heard, records] = await Promise.all([readAll(spec, timeoutMs), listRecords(lattice)])
+  const silent = records.filter(({id}) => !heard.some((leaf) => leaf.id === id))
+  const listed = [
+    ...heard.map((leaf) =>
+      listHeard(
+        leaf,
+        records.some(({id}) => id === leaf.id),
+      ),
+    ),
+    ...(await Promise.all(silent.map(listRecord))),
+  ]
+  return listed.sort((a, b) => (`${a.name} ${a.id}` < `${b.name} ${b.id}` ? -1 : 1))
+}
+
+async function readAll(spec: ConnectSpec, timeoutMs: number): Promise<HeardLeaf[]> {
+  const connection = await openConnection(spec, {name: 'lattice leaf ls'})
+  try {
+    return await readLeaves(connection, {lattice: spec.lattice, timeoutMs})
+  } finally {
+    await connection.close()
+  }
+}
+
+function listHeard({nonce: _nonce, challenge: _challenge, signedBy, ...leaf}: HeardLeaf, here: boolean): ListedLeaf {
+  return {...leaf, state: 'runs', here, signedBy: signedBy ?? null}
+}
+
+async function listRecord({id, name, lattice, form, sources, url, agent}: LeafRecord): Promise<ListedLeaf> {
+  const runs = agent !== undefined && (await isRunning(agent))
+  return {
+    ...{id, name, lattice, form, sources},
+    connected: false,
+    problems: [],
+    state: runs ? 'silent' : 'stopped',
+    here: true,
+    url: url ?? null,
+    ...{server: null, mappings: null, live: null, digest: null, accepts: [], signedBy: null},
+  }
+}
