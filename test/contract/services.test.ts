@@ -5,6 +5,7 @@ import {z} from 'zod'
 import Call from '../../src/commands/call.js'
 import EntityInspect from '../../src/commands/entity/inspect.js'
 import EntityLs from '../../src/commands/entity/ls.js'
+import {encodeVersion} from '../../src/lib/entity/version.js'
 import {openConnection} from '../../src/lib/nats/connect.js'
 import {plainSpec} from '../support/host.js'
 import {startNatsServer, type TestServer} from '../support/nats-server.js'
@@ -41,7 +42,13 @@ const service = z.strictObject({
     ),
     notes: z.array(text),
     unread: count,
+    declared: z.strictObject({where: text, description: text.optional()}).optional(),
   }),
+})
+// Who listens on plain subjects has no name; a version of {v:dash} is not told either.
+const declared = z.strictObject({
+  ...service.shape,
+  instances: z.array(z.strictObject({version: text.optional(), host: z.literal(''), count, dark: z.boolean()})),
 })
 const list = z.strictObject({lattice: text, entities: z.array(service), silent: z.array(text)})
 const call = z.strictObject({
@@ -62,6 +69,7 @@ beforeAll(async () => {
     const shared = {find: {subject: 'stock.find'}}
     await runService(nc, {name: 'orders', version: `${major}.0.0`, endpoints: {get: behind('orders.get', major)}})
     await runService(nc, {name: 'stock', version: `${major}.0.0`, queue: '', endpoints: shared})
+    nc.subscribe(`plain.${encodeVersion(`${major}.0.0`)}.get`, {queue: 'plain'})
   }
 })
 afterAll(async () => {
@@ -74,6 +82,7 @@ test.each([
   [EntityInspect, ['orders'], service],
   [EntityInspect, ['stock'], service],
   [Call, ['orders@1.0.0', 'get'], call],
+  [EntityInspect, ['stock-plain', '--services', 'test/fixtures/services.yaml'], declared],
 ] as const)('the result of a command about services keeps its keys: %o %j', async (command, argv, schema) => {
   const env = {XDG_CONFIG_HOME: server.dir, LATTICE_CONTEXT: undefined}
   const {exitCode, json} = await run(command, [...argv, '-s', server.url, '--json'], env)

@@ -29,11 +29,12 @@ export interface DeclaredServices {
   readonly entities: (ref?: EntityRef) => Promise<readonly ServiceEntity[]>
 }
 
-/** The services that a file declares; tells of the file where nobody named it. */
-export async function openDeclared(deps: RouteDeps): Promise<DeclaredServices> {
+/** The services that a file declares; tells of the file where nobody named it and the reference may mean one of them. */
+export async function openDeclared(deps: RouteDeps, ref?: EntityRef): Promise<DeclaredServices> {
   const found = await readDeclared(deps)
   const services = found?.services ?? []
-  if (found?.found === true) deps.access?.services?.tell?.({file: found.file, used: services.length > 0})
+  if (found?.found === true)
+    deps.access?.services?.tell?.({file: found.file, used: namedServices(services, ref).length > 0})
   return {
     services,
     entities: (ref) => declaredEntities(deps, namedServices(services, ref), ref?.version),

@@ -203,9 +203,9 @@ export class Routes {
   }
 
   /** The services that a file declares, for whoever lists what runs. */
-  async declared(): Promise<DeclaredServices> {
+  async declared(ref?: EntityRef): Promise<DeclaredServices> {
     const {openDeclared} = await import('./declared.js')
-    return openDeclared(this.#deps)
+    return openDeclared(this.#deps, ref)
   }
 
   /** Keys of records that nobody can read: their routes are live and unknown. */

@@ -1,5 +1,5 @@
 import {mkdir, writeFile} from 'node:fs/promises'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 
 import type {NatsConnection} from '@nats-io/transport-node'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
@@ -228,6 +228,43 @@ describe('what a file says', () => {
     const none = (await lattice(EntityLs, idle.file, '--json')).json() as {entities: {name: string}[]}
     expect(none.entities.map((entity) => entity.name)).not.toContain(idle.name)
     expect(await lattice(EntityInspect, idle.file, idle.name)).toMatchObject({exitCode: 0})
+  })
+
+  test('is seen with nothing but the credentials of a user', async () => {
+    const {name, file} = await running()
+    const env = {...operatorEnv(server), LATTICE_SERVICES: file, LATTICE_SYS_CREDS: undefined}
+    expect((await run(EntityInspect, [name, '--json'], env)).json()).toMatchObject({
+      instances: [
+        {version: '1.0.0', count: 1},
+        {version: '2.0.0', count: 1},
+      ],
+    })
+  })
+
+  test('that nobody named is told where it matters, and in pipelines always', async () => {
+    const {name, file} = await running()
+    await mkdir(join(dirname(file), '.git'))
+    const before = process.cwd()
+    process.chdir(dirname(file))
+    try {
+      const found = (ci: string | undefined, ...argv: string[]): Promise<RunResult> =>
+        run(RouteAb, [...argv, '--dry-run', '--json'], {...operatorEnv(server), LATTICE_SERVICES: '', CI: ci})
+      const told = await found(undefined, '70/30', '--entity', name)
+      expect(told).toMatchObject({exitCode: 0, stderr: "Services are declared in 'services.yaml'.\n"})
+      expect(await found(undefined, '70/30', '--entity', 'echo')).toMatchObject({
+        exitCode: 4,
+        stderr: expect.not.stringContaining('Services are declared') as string,
+      })
+      expect((await found('true', '70/30', '--entity', 'echo')).stderr).toContain('Services are declared')
+      await writeFile(file, 'format: lattice-services/1\nservices: 7\n')
+      const broken = await found(undefined, '70/30', '--entity', 'echo')
+      expect(broken).toMatchObject({exitCode: 2})
+      expect((broken.json() as {error: {message: string}}).error.message).toBe(
+        'services.yaml:2: "services": services is a list.',
+      )
+    } finally {
+      process.chdir(before)
+    }
   })
 
   test('is named by --services and --file too, which suggested lines repeat', async () => {
