@@ -35,7 +35,7 @@ export async function checkTable(step: TableStep): Promise<string[]> {
     Finding[],
   ]
   const fresh = found.filter((one) => !known.some((old) => old.rule === one.rule && old.source === one.source))
-  if (fresh.length > 0) throw new RefusedTableError(fresh)
+  if (fresh.length > 0) throw new RefusedTableError(fresh, step.change)
   return checkByServer(step)
 }
 
@@ -75,10 +75,18 @@ function mainText(account: string): string {
   return `port: -1\naccounts {\n  ${JSON.stringify(account)} {\n    ${include}\n  }\n}\n`
 }
 
-/** The table would not be what a server takes, or not what it says. */
+/** The table would not be what a server takes, or not what it says; what others map is not told. */
 class RefusedTableError extends UnsafeError {
-  constructor(findings: readonly Finding[]) {
-    super(findings.map(({sentence}) => sentence).join(' '), {details: {rule: findings[0]!.rule, findings}})
+  constructor(findings: readonly Finding[], change: TableChange) {
+    const rule = findings[0]!.rule
+    const broken = findings.filter((one) => one.rule === rule)
+    const ours = broken.filter((one) => change.some(({source}) => source === one.source))
+    const places = ours.map(({source}) => `at '${source!}'`)
+    const others = ours.length < broken.length ? ['at others of the account'] : []
+    super(
+      `The mappings would break the rule '${rule}' ${[...new Set([...places, ...others])].join(' and ')}, and nothing was changed.`,
+      {details: {rule, findings: ours.map(({source}) => ({rule, source}))}},
+    )
   }
 }
 

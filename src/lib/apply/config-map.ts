@@ -30,17 +30,18 @@ export function renderConfigMap({namespace, name}: ConfigMapName, text: string):
 
 /** A block where a person can read it; what YAML has no plain form for is quoted. */
 function renderText(text: string): string {
-  const plain = /^[\t\n\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]*$/.test(text)
-  if (!plain || !text.endsWith('\n') || text.endsWith('\n\n')) return quoteText(text)
+  const plain = /^\S[\t\n\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]*\S\n$/.test(text)
+  if (!plain) return quoteText(text)
   const lines = text.slice(0, -1).split('\n')
   return ['|', ...lines.map((line) => (line === '' ? '' : `    ${line}`))].join('\n')
 }
 
+/** Unlike in JSON, a character is not written as two halves. */
 function quoteText(text: string): string {
-  return JSON.stringify(text).replace(
-    /[^\x20-\x7e]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  const escaped = text.replace(/[^\x20-\x7e]|["\\]/gu, (character) => {
+    return `\\U${character.codePointAt(0)!.toString(16).padStart(8, '0')}`
+  })
+  return `"${escaped}"`
 }
 
 class LargeConfigMapError extends UnsafeError {
