@@ -323,6 +323,7 @@ const routeView = z.strictObject({
     mappings: z.array(z.strictObject({source: text, destinations})),
     agrees: yes,
     servers: z.array(z.strictObject({name: text, state: z.enum(['applied', 'stored', 'differs'])})),
+    unseen: z.literal(true).optional(),
   }),
 })
 const measured = {share: z.number(), interval: z.tuple([z.number(), z.number()])}

@@ -34,6 +34,8 @@ export interface TableView {
   readonly digest: string
   /** False where some server stores another state than the newest: it would come back with that. */
   readonly agreed?: boolean
+  /** True where nobody can be asked what servers have: the mappings are what somebody else was told to give them. */
+  readonly unseen?: boolean
 }
 
 /** How one server stands to a change. */

@@ -1,5 +1,3 @@
-import {createHash} from 'node:crypto'
-
 import {
   holds,
   isLive,
@@ -7,20 +5,19 @@ import {
   type Applied,
   type ApplyOptions,
   type Driver,
-  type ServerOutcome,
-  type ServerView,
   type TableChange,
   type TableView,
   type Verification,
   type WriteBack,
 } from '../apply/driver.js'
-import {LatticeError} from '../errors.js'
-import {compareTables, predictTable, type MappingTable} from '../routing/effective.js'
+import {ConflictError, LatticeError} from '../errors.js'
+import {predictTable, type MappingTable} from '../routing/effective.js'
 import {readShown, type ShownAccount} from './account.js'
 import type {ControlPlane} from './client.js'
 import {NotSyncedError, RateLimitedError, UnknownPatchError} from './errors.js'
 import {mappingsPatch} from './patch.js'
 import {isUnencrypted} from './url.js'
+import {othersNote, outcomeOf, previousOf, sameSources, viewOf, type LiveServers} from './view.js'
 
 /** What the driver needs. */
 export interface ControlPlaneDriverOptions {
@@ -29,13 +26,6 @@ export interface ControlPlaneDriverOptions {
   readonly id: string
   /** What is live on every server, where somebody can be asked. */
   readonly readLive?: (() => Promise<LiveServers>) | undefined
-}
-
-/** What servers have. */
-export interface LiveServers {
-  readonly servers: readonly ServerView[]
-  /** The mappings of the token that they store; undefined where nobody shows it. */
-  readonly stored?: MappingTable | undefined
 }
 
 const pollMs = 200
@@ -59,59 +49,72 @@ export class ControlPlaneDriver implements Driver {
 
   async read(): Promise<TableView> {
     const [shown, live] = await Promise.all([this.#shown(), this.#options.readLive?.()])
-    return viewOf(shown, live?.servers ?? [])
+    return viewOf(shown, live)
   }
 
   async apply(change: TableChange, {inspect}: ApplyOptions = {}): Promise<Applied> {
-    const {clock} = this.#options.plane
-    const {before, pushMs} = await this.#send(change, inspect)
-    const confirmedAt = clock.now()
+    const {before, started} = await this.#send(change, inspect)
     const notSynced = (): Promise<void> => this.#patch(previousOf(change, before))
     const notes = await this.#settle(change, {before, notSynced}).catch(asSent)
+    const pushMs = Math.round((performance.now() - started) * 10) / 10
     const verify = (withinMs: number): Promise<Verification> => this.#verify(change, withinMs)
-    return {before, pushMs, confirmedAt, notes, verify}
+    return {before, pushMs, confirmedAt: this.#options.plane.clock.now(), notes, verify}
   }
 
   async takeBack(
     {change, previous}: {readonly change: TableChange; readonly previous: TableChange},
     withinMs: number,
   ): Promise<WriteBack> {
+    const refuseForeign = (stored: MappingTable): void => {
+      if (!holds(stored, change) && !holds(stored, previous)) throw new ForeignMappingError()
+    }
     try {
       const {mappings, servers} = await this.read()
       const stored = predictTable(mappings)
       const tables = [stored, ...servers.flatMap(({live}) => (live === undefined ? [] : [live.table]))]
       if (tables.every((table) => holds(table, previous))) return 'not needed'
-      if (!holds(stored, change) && !holds(stored, previous)) return 'foreign'
-      const {before} = await this.#send(previous)
+      refuseForeign(stored)
+      const {before} = await this.#send(previous, (view) => refuseForeign(predictTable(view.mappings)))
       await this.#settle(previous, {before, notSynced: () => Promise.resolve()})
       return (await this.#verify(previous, withinMs)).outcomes.every(isLive) ? 'written' : 'failed'
     } catch (error) {
+      if (error instanceof ForeignMappingError) return 'foreign'
       if (error instanceof LatticeError) return 'failed'
       throw error
     }
   }
 
-  /** Reads, lets the caller judge and sends; once more where it is sure, or harmless, that the first one was not taken. */
+  /** Sends a change; once more where the answer is lost and reading back shows that it was not made. */
   async #send(change: TableChange, inspect?: ApplyOptions['inspect']): Promise<Sent> {
+    const first = await this.#try(change, {inspect})
+    if ('started' in first) return first
+    const again = async (): Promise<Sent | Lost> =>
+      first.found === 'unchanged' ? this.#try(change, {inspect, again: true}) : first
+    const last = await again().catch(asSent)
+    if ('started' in last) return last
+    throw new SentUnknownError(last.error)
+  }
+
+  /** Reads, lets the caller judge and sends, later where that is asked for. */
+  async #try(change: TableChange, {inspect, again = false}: Trial): Promise<Sent | Lost> {
     const {clock, timeoutMs} = this.#options.plane
     const deadline = clock.now() + timeoutMs
-    for (let lost = 0; ;) {
+    for (;;) {
       const before = await this.read()
-      inspect?.(before)
       const started = performance.now()
-      const measured = (): Sent => ({before, pushMs: Math.round((performance.now() - started) * 10) / 10})
+      // The first one may have arrived late.
+      if (again && holds(predictTable(before.mappings), change)) return {before, started}
+      inspect?.(before)
       try {
         await this.#patch(change)
-        return measured()
+        return {before, started}
       } catch (error) {
-        if (error instanceof RateLimitedError && clock.now() + error.waitMs <= deadline) {
-          await clock.sleep(error.waitMs)
-          continue
+        if (error instanceof UnknownPatchError) {
+          const found = await this.#lookBack(change, before).catch(asSent)
+          return found === 'changed' ? {before, started} : {found, error}
         }
-        if (!(error instanceof UnknownPatchError)) throw error
-        const found = await this.#lookBack(change, before).catch(asSent)
-        if (found === 'changed') return measured()
-        if (found === 'other' || ++lost > 1) throw new SentUnknownError(error)
+        if (!(error instanceof RateLimitedError) || clock.now() + error.waitMs > deadline) throw error
+        await clock.sleep(error.waitMs)
       }
     }
   }
@@ -174,8 +177,21 @@ export class ControlPlaneDriver implements Driver {
 }
 
 interface Sent {
+  /** What was there right before. */
   readonly before: TableView
-  readonly pushMs: number
+  /** When it was sent, by the clock of `performance`. */
+  readonly started: number
+}
+
+/** An answer that is lost, and what reading back showed since. */
+interface Lost {
+  readonly found: 'unchanged' | 'other'
+  readonly error: UnknownPatchError
+}
+
+interface Trial {
+  readonly inspect?: ApplyOptions['inspect'] | undefined
+  readonly again?: boolean
 }
 
 interface Settling {
@@ -184,52 +200,15 @@ interface Settling {
   readonly notSynced: () => Promise<void>
 }
 
-function viewOf({mappings}: ShownAccount, servers: readonly ServerView[]): TableView {
-  const sorted = Object.entries(mappings).sort(([a], [b]) => (a < b ? -1 : 1))
-  const digest = `sha256:${createHash('sha256').update(JSON.stringify(sorted)).digest('hex')}`
-  return {mappings, servers, digest}
-}
-
-/** What other sources were set to meanwhile is none of ours, and is told. */
-function othersNote({mappings}: TableView, shown: ShownAccount, change: TableChange): string[] {
-  const ours = new Set(change.map(({source}) => source))
-  const different = compareTables(predictTable(mappings), predictTable(shown.mappings))
-  const others = different.map(({source}) => source).filter((source) => !ours.has(source))
-  if (others.length === 0) return []
-  const names = others.map((source) => `'${source}'`).join(', ')
-  return [`Mappings that are none of this route changed in the control plane at the same time: ${names}.`]
-}
-
-function outcomeOf({server, live}: ServerView, {stored}: LiveServers, change: TableChange): ServerOutcome {
-  const {name, id} = server
-  if (live !== undefined && holds(live.table, change)) return {server: {name, id}, outcome: 'applied'}
-  if (live !== undefined) {
-    return {server: {name, id}, outcome: 'differs', reason: 'it does not have what the control plane was told'}
-  }
-  if (stored !== undefined && holds(stored, change)) return {server: {name, id}, outcome: 'stored'}
-  return {server: {name, id}, outcome: 'missing', reason: 'it does not know the account'}
-}
-
-function sameSources(one: MappingTable, other: MappingTable, change: TableChange): boolean {
-  return change.every(({source}) => {
-    const only = (table: MappingTable): MappingTable => new Map([...table].filter(([written]) => written === source))
-    return compareTables(only(one), only(other)).length === 0
-  })
-}
-
-/** As the settings had it: there no weight is one of 100. */
-function previousOf(change: TableChange, {mappings}: TableView): TableChange {
-  return change.map(({source}) => ({
-    source,
-    destinations: mappings[source]?.map(({weight, ...one}) => ({
-      ...one,
-      weight: weight === undefined || weight === 0 ? 100 : weight,
-    })),
-  }))
-}
-
 /** Whatever fails after the change was sent leaves open what became of it, unless it was put back. */
 function asSent(error: unknown): never {
   if (error instanceof LatticeError && !(error instanceof NotSyncedError)) throw new SentUnknownError(error)
   throw error
+}
+
+/** Another tool gave a source that is to be taken back a mapping of its own. */
+class ForeignMappingError extends ConflictError {
+  constructor() {
+    super('Another tool changed the mapping in the control plane.')
+  }
 }

@@ -2,6 +2,7 @@ import type {ObservedLeg, ObservedSplit} from '../observe/split.js'
 import type {RouteView} from '../routes/proof/view.js'
 import type {RouteTick} from '../routes/proof/watch.js'
 import {fields} from './fields.js'
+import {serverStates} from './route.js'
 import {table, type TableOptions} from './table.js'
 import {clean} from './text.js'
 
@@ -32,9 +33,7 @@ export function observedView({observed, unobserved}: RouteView, {terminal}: Tabl
 /** A route as it is now: a bar a version, the servers, and what is missing; redrawn in place. */
 export function routeTickView(tick: RouteTick): string {
   const {entity, lattice, time, observed, unobserved, effective, stable, waitingFor} = tick
-  const servers = effective.visible
-    ? effective.servers.map(({name, state}) => `${name} ${state}`).join(', ')
-    : effective.reason
+  const servers = effective.visible ? serverStates(effective) : effective.reason
   const lines = [
     `${clean(entity)} in lattice '${lattice}' at ${time}`,
     ...(observed === undefined ? [] : [observedTable(observed)]),

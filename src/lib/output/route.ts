@@ -62,7 +62,7 @@ export function routeDetailsView({recorded, effective, ...view}: RouteView, now:
     ['recorded', recorded && formatLegs(recorded.legs)],
     ['before that', recorded && formatLegs(recorded.replaced)],
     ['live', formatEffective(effective)],
-    ['servers', effective.visible ? serverStates(effective.servers) : undefined],
+    ['servers', effective.visible ? serverStates(effective) : undefined],
     [
       'implicit',
       view.implicit &&
@@ -147,7 +147,9 @@ function formatEffective(effective: RouteView['effective']): string {
     .join(', ')
 }
 
-function serverStates(servers: readonly {readonly name: string; readonly state: string}[]): string {
+/** What servers have; where they cannot be asked, what finds it out. */
+export function serverStates({servers, unseen}: Extract<RouteView['effective'], {visible: true}>): string {
+  if (unseen === true) return 'cannot be asked; lattice route verify tries what they do'
   return servers.map(({name, state}) => `${name} ${state}`).join(', ')
 }
 

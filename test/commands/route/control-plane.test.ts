@@ -5,6 +5,7 @@ import RouteCanary from '../../../src/commands/route/canary.js'
 import RouteClear from '../../../src/commands/route/clear.js'
 import RouteLs from '../../../src/commands/route/ls.js'
 import RouteShow from '../../../src/commands/route/show.js'
+import RouteVerify from '../../../src/commands/route/verify.js'
 import {createKey} from '../../../src/lib/keys/nkey.js'
 import {
   answering,
@@ -65,9 +66,13 @@ describe('with user credentials and a token of the control plane', () => {
     expect(canary.json()).toMatchObject({changed: true, state: 'live'})
     expect(await measure(lattice.connection, lattice.source, 50)).toEqual({'2.0.0': 50})
 
-    const shown = await through(lattice, RouteShow, 'echo', '--json')
-    expect(shown.json()).toMatchObject({effective: {visible: true}, recorded: {driver: 'controlplane'}})
-    expect((await through(lattice, RouteLs, '--json')).json()).toMatchObject({routes: [{entity: 'echo'}]})
+    const {stdout} = await through(lattice, RouteShow, 'echo')
+    expect(stdout).toMatch(/servers\s+cannot be asked; lattice route verify tries what they do/)
+    expect((await through(lattice, RouteLs, '--json')).json()).toMatchObject({
+      routes: [{entity: 'echo', state: 'current', effective: {visible: true, unseen: true, servers: []}}],
+    })
+    const verified = await through(lattice, RouteVerify, '--json')
+    expect(verified.json()).toMatchObject({by: 'probe', live: true, routes: [{servers: [{outcome: 'applied'}]}]})
 
     const cleared = await through(lattice, RouteClear, 'echo', '--share', '--json')
     expect(cleared.json()).toMatchObject({changed: true})

@@ -167,6 +167,32 @@ describe('a change whose answer is lost', () => {
     expect(account.mappings).toEqual({...foreign, ours: [{subject: 'ours.v9', weight: 100}]})
   })
 
+  test('and that arrives after reading back is not taken for somebody else', async () => {
+    plane.interfere('PATCH', accounts, (response) => {
+      for (let look = 1; look <= 3; look++) plane.interfere('GET', accounts, async (_response, {serve}) => serve())
+      plane.interfere('GET', accounts, async (_response, {serve}) => {
+        account.mappings = {...foreign, ours: [{subject: 'ours.v2', weight: 100}]}
+        await serve()
+      })
+      response.socket?.destroy()
+    })
+    const inspect = (view: {readonly mappings: object}): void => {
+      if ('ours' in view.mappings) throw new ConflictError('Changed meanwhile.')
+    }
+    expect(await driver.apply(change, {inspect})).toMatchObject({notes: []})
+    expect(plane.patches()).toHaveLength(1)
+  })
+
+  test('and that meets somebody else when it is sent again exits 6', async () => {
+    plane.interfere('PATCH', accounts, losingTheRequest)
+    let looks = 0
+    const inspect = (): void => {
+      looks += 1
+      if (looks > 1) throw new ConflictError('Changed meanwhile.')
+    }
+    expect(await failure(driver.apply(change, {inspect}))).toMatchObject({exit: 6, name: 'SentUnknownError'})
+  })
+
   test('after it was made and answered is not sent again', async () => {
     plane.interfere('PATCH', accounts, async (_response, {serve}) => {
       await serve()

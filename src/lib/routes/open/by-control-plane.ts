@@ -2,8 +2,9 @@ import {openSource, readAccount, readFacts, readServers} from '../../apply/accou
 import {systemClock} from '../../clock.js'
 import {findAccount} from '../../control-plane/account.js'
 import type {ControlPlane} from '../../control-plane/client.js'
-import {ControlPlaneDriver, type LiveServers} from '../../control-plane/driver.js'
+import {ControlPlaneDriver} from '../../control-plane/driver.js'
 import {openControlPlane} from '../../control-plane/open.js'
+import type {LiveServers} from '../../control-plane/view.js'
 import {hasSystemCredentials, type Monitoring, type SystemClient} from '../../nats/system.js'
 import {predictTable} from '../../routing/effective.js'
 import {OwnMonitoring} from '../proof/own-monitoring.js'
@@ -43,7 +44,8 @@ export async function readByControlPlane(
     openAccount(deps, account),
   ])
   const driver = await openDriver(deps, found, {system, monitors})
-  return {store, view: await driver.read(), by: 'controlplane'}
+  const by = system !== undefined ? 'system' : monitors !== undefined ? 'monitor' : 'controlplane'
+  return {store, view: await driver.read(), by}
 }
 
 interface Seen {

@@ -81,16 +81,17 @@ interface Look {
 
 async function verifyOnce(deps: RouteDeps, look: Look): Promise<RouteVerification> {
   const {lattice} = look.known
-  const {view, by = 'probe'} = look.reader
+  const {view} = look.reader
+  const probed = view === undefined || view.unseen === true
+  const by = probed ? 'probe' : (look.reader.by ?? 'probe')
   const routes = await Promise.all(
     look.routes.map(async (stored): Promise<VerifiedRoute> => {
       const entity = look.known.entities.find(({key, link}) => key === stored.record.key && link === stored.record.link)
       const routed = entity ?? recordedEntity(stored)
       const wanted = wantedOf(lattice, stored)
-      const present =
-        view === undefined
-          ? await probeReachable(deps, wanted)
-          : view.servers.map((server) => judgeServer(server, wanted, view.agreed !== false))
+      const present = probed
+        ? await probeReachable(deps, wanted)
+        : view.servers.map((server) => judgeServer(server, wanted, view.agreed !== false))
       const outcomes = [...present, ...absent(stored, present)]
       const state =
         view === undefined ? 'unknown' : judgeRecord(stored.record, readBefore(view, lattice, recordedEntity(stored)))

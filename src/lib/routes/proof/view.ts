@@ -21,6 +21,8 @@ export type EffectiveRoute =
       /** True when all servers that run the account have the token's mapping. */
       readonly agrees: boolean
       readonly servers: readonly {readonly name: string; readonly state: 'applied' | 'stored' | 'differs'}[]
+      /** There where nobody can be asked: what a control plane was told to give the servers. */
+      readonly unseen?: true
     }
 
 /** The recorded side of a route. */
@@ -104,6 +106,7 @@ function effectiveRoute(lattice: string, entity: Entity, view: TableView | undef
     mappings: mapped.length === 0 ? null : mapped,
     agrees: differing === undefined,
     servers: servers.map(({name, state}) => ({name, state})),
+    ...(view.unseen === true ? {unseen: true} : {}),
   }
 }
 

@@ -117,14 +117,15 @@ async function tick({deps, entity, source, samples}: Watched, options: WatchOpti
   const whole = window?.whole === true
   const seen = {...view, ...(observed === undefined ? {} : {observed})}
   const waitingFor = missingTo(seen, {whole, addresses, known: stored?.record.servers ?? []})
-  const probing = options.untilStable && waitingFor === undefined && !view.effective.visible
+  const shown = view.effective.visible && view.effective.unseen !== true
+  const probing = options.untilStable && waitingFor === undefined && !shown
   const probed = probing ? await probe(deps, {entity, view}, options) : undefined
   const wrong = probed?.find(({outcome}) => outcome !== 'applied')
   const reason = waitingFor ?? (wrong && `server '${wrong.server.name}' ${wrong.outcome}: ${wrong.reason ?? ''}`)
   return {
     ...seen,
     time: new Date(source.clock.now()).toISOString(),
-    stable: reason === undefined && (view.effective.visible || probed !== undefined),
+    stable: reason === undefined && (shown || probed !== undefined),
     ...(reason === undefined ? {} : {waitingFor: reason}),
     ...(probed === undefined ? {} : {probed}),
   }
@@ -155,7 +156,7 @@ function missingTo(view: RouteView, {whole, addresses, known}: Measured): string
   if (askedLegs(view).length === 0) return 'there is no route'
   const differing = effective.visible ? effective.servers.find((server) => server.state === 'differs') : undefined
   if (differing !== undefined) return `server '${differing.name}' has another mapping`
-  const silent = effective.visible ? silentServer(known, effective.servers) : undefined
+  const silent = effective.visible && effective.unseen !== true ? silentServer(known, effective.servers) : undefined
   if (silent !== undefined) return `server '${silent}' does not answer`
   if (observed === undefined || !whole) return 'a whole window was not measured yet'
   if (observed.messages === 0) return 'no message was sent in the window'
