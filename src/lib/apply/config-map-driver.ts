@@ -52,7 +52,7 @@ export interface ConfigMapOptions {
   readonly account: string
   readonly clock: Clock
   readonly report: (event: RolloutEvent) => void
-  /** Ends the wait, and nothing else; asked for when it begins. */
+  /** Ends the wait, and nothing else; asked for when the manifest is handed over. */
   readonly signal?: (() => AbortSignal) | undefined
   /** Whether servers differ only as they do while a change of ours is on its way; asked where they do. */
   readonly isTorn: (tables: readonly MappingTable[]) => Promise<boolean>
@@ -117,12 +117,14 @@ class ConfigMapDriver implements Driver {
     const checked = await checkTable({account, before: mappings, after, change, serverVersion})
     const notes = [...checked, ...(await leafNotes({seen, account}, view, change))]
     const manifest = renderConfigMap(configMap, renderMappings(after))
+    // From here on Ctrl-C ends the wait alone: what the command begins it also ends.
+    const signal = this.#target.applyWith === undefined ? undefined : this.#target.signal?.()
     const loaded = await readLoadTimes(seen)
     const startedAt = clock.now()
     const started = performance.now()
     const out = await this.#send(manifest)
     const table = predictFile(after)
-    const rollout = {...this.#target, table, change, loaded, servers: view.servers, startedAt}
+    const rollout = {...this.#target, signal, table, change, loaded, servers: view.servers, startedAt}
     return {
       before: view,
       pushMs: Math.round((performance.now() - started) * 10) / 10,
@@ -150,10 +152,9 @@ class ConfigMapDriver implements Driver {
     return {rendered: [path], notes: [`'${path}' is to be applied: kubectl apply -f ${path}`, later]}
   }
 
-  #wait(rollout: Omit<Rollout, 'signal'>, withinMs: number): ReturnType<Applied['verify']> {
-    const {servers, report} = rollout
-    report({kind: 'waiting', servers: servers.length, withinMs})
-    return waitForTable({...rollout, signal: this.#target.signal?.()}, withinMs)
+  #wait(rollout: Rollout, withinMs: number): ReturnType<Applied['verify']> {
+    rollout.report({kind: 'waiting', servers: rollout.servers.length, withinMs})
+    return waitForTable(rollout, withinMs)
   }
 }
 

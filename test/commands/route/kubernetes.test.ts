@@ -13,6 +13,7 @@ import RouteClear from '../../../src/commands/route/clear.js'
 import RouteUndo from '../../../src/commands/route/undo.js'
 import RouteVerify from '../../../src/commands/route/verify.js'
 import {readServers} from '../../../src/lib/apply/account-state.js'
+import type {RouteChange} from '../../../src/lib/routes/result.js'
 import {startConfigServers, type ConfigServers} from '../../support/config-servers.js'
 import {startKubelets, type Kubelets} from '../../support/kubelets.js'
 import {freePort} from '../../support/nats-server.js'
@@ -212,9 +213,17 @@ test('steps, a time, and no mapping at all go the same way', async () => {
   const grown = await run(RouteCanary, [...service.words, ...steps], here)
   expect(grown.exitCode).toBe(0)
   expect(await shares(service)).toEqual([100, 100, 100])
-  const held = await run(RouteAb, ['100/0', ...service.words, '--for', '10ms', '--json'], here)
+  kubelets.behave([{afterMs: 0}, {afterMs: 400}, {afterMs: 400}])
+  const held = await run(RouteAb, ['100/0', ...service.words, '--for', '1s', '--json'], here)
   expect(held.exitCode).toBe(0)
+  const [change, restored] = held.stdout
+    .trim()
+    .split('\n')
+    .map((line) => Date.parse((JSON.parse(line) as RouteChange).liveAt!))
+  // The time counts from when it is live, and going back takes its time, too.
+  expect(restored! - change!).toBeGreaterThanOrEqual(1400)
   expect(await shares(service)).toEqual([100, 100, 100])
+  kubelets.behave([{afterMs: 0}, {afterMs: 0}, {afterMs: 0}])
   // Only where somebody listens on the source itself may its mapping go.
   const [source, next] = [`own-${service.source}`, `next-${service.source}`]
   serveSubjects(await servers.connect(), [source, next])

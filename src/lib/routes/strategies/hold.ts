@@ -46,7 +46,7 @@ export async function holdRoute(
   const change = await act({...options, expiresAt: timing.expiresAt})
   report(change)
   if (change.dryRun || change.revision === undefined) return {change, interrupted: false}
-  const interrupted = await sleepUntil(timing.endsAt, {signal, clock})
+  const interrupted = await sleepUntil(timing.endsAt ?? clock.now() + forMs, {signal, clock})
   const why = interrupted ?? 'its time is over'
   const restored = await patiently(clock, interrupted === undefined ? afterExpiryMs : afterSignalMs, () =>
     reopen((fresh) => restoreHeld(fresh, {held: change, why})),
@@ -63,7 +63,8 @@ const retryMs = 200
 /** When a route that is made now ends: by the servers' clock, for the record, and by ours. */
 export interface Timing {
   readonly expiresAt: string
-  readonly endsAt: number
+  /** Undefined: counted from when it is live, because that may take a while, which the record leaves it. */
+  readonly endsAt: number | undefined
 }
 
 /** Throws an EndsFirstError when what is needed to put the route back ends before that. */
@@ -73,9 +74,11 @@ export async function openTiming(
 ): Promise<Timing> {
   if (deps.access?.state?.kind === 'none') throw new NoRecordError()
   const session = await openReady(deps, options)
-  const until = serverNow(session) + forMs
+  const {withinMs = 0} = session.driver
+  const until = serverNow(session) + forMs + withinMs
   await refuseEndings(session, until)
-  return {expiresAt: new Date(until).toISOString(), endsAt: until - session.facts.clockOffsetMs}
+  const endsAt = withinMs === 0 ? until - session.facts.clockOffsetMs : undefined
+  return {expiresAt: new Date(until).toISOString(), endsAt}
 }
 
 /** A route that a command made and has to put back. */
