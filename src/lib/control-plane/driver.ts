@@ -41,7 +41,7 @@ export class ControlPlaneDriver implements Driver {
 
   constructor(options: ControlPlaneDriverOptions) {
     this.#options = options
-    this.withinMs = Math.max(2000, options.plane.timeoutMs)
+    this.withinMs = Math.min(10_000, Math.max(2000, options.plane.timeoutMs))
     this.notes = isUnencrypted(options.plane.url)
       ? ['The token of the control plane goes over the network without TLS.']
       : []
