@@ -10,12 +10,13 @@ const nc = await connect({servers: NATS_URL, ...(authenticator && {authenticator
 const version = process.argv[2] ?? '1.0.0'
 const v = Buffer.from(version).toString('base64url')
 for (const name of ['get', 'take']) {
-  nc.subscribe(`stock.${v}.${name}`, {
-    queue: 'stock',
-    callback: (error, msg) => error || msg.respond(JSON.stringify({[name]: msg.string(), version})),
-  })
+  nc.subscribe(`stock.${v}.${name}`, {queue: 'stock', callback: answer})
 }
 await nc.flush()
 process.stdout.write(`stock ${version} answers\n`)
+
+function answer(error, msg) {
+  if (!error) msg.respond(JSON.stringify({got: msg.string(), version}))
+}
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => nc.drain())
