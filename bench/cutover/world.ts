@@ -28,6 +28,8 @@ export interface LoadUser {
   readonly url: string
   readonly creds?: string
   readonly user?: string
+  /** Without any, as at a leaf node on this machine. */
+  readonly anonymous?: true
 }
 
 /** What callers inside the account use, and what callers of another account's services use. */

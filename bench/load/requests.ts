@@ -12,7 +12,8 @@ const reasons: Record<string, number> = {}
 let sent = 0
 let pending = 0
 
-function open({url, creds, user}: LoadUser): Promise<NatsConnection> {
+function open({url, creds, user, anonymous}: LoadUser): Promise<NatsConnection> {
+  if (anonymous) return connect({servers: url})
   if (user !== undefined) return connect({servers: url, user, pass: user})
   return connect({servers: url, authenticator: credsAuthenticator(readFileSync(creds ?? ''))})
 }

@@ -227,9 +227,15 @@ function notesOf({server, problems}: HeardLeaf): string[] {
 /** A source that a leaf node beside its callers takes in from the hub as well would be answered twice. */
 function refuseUncarried({name, leaves}: LeafGroup, change: TableChange): void {
   for (const {source, destinations} of change) {
-    const without = leaves.find(({sources}) => sources.length > 0 && !sources.some((own) => covers(own, source)))
+    const without = leaves.find((leaf) => !maySplit(leaf, source))
     if (destinations !== undefined && without !== undefined) throw new UncarriedSourceError(source, without, name)
   }
+}
+
+/** Beside its callers just what it was started for, else whatever is in that. */
+function maySplit({form, sources}: HeardLeaf, source: string): boolean {
+  if (form === 'beside') return sources.includes(source)
+  return sources.length === 0 || sources.some((own) => covers(own, source))
 }
 
 class UncarriedSourceError extends UnsafeError {

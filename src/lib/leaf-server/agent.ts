@@ -7,13 +7,14 @@ import {openConfigDriver} from '../apply/config-driver.js'
 import {readMappingFile} from '../apply/config-file.js'
 import {asTokenMappings} from '../apply/config-table.js'
 import type {Clock} from '../clock.js'
-import {globalAccount} from '../conf/accounts.js'
 import {ConnectionError, LatticeError} from '../errors.js'
 import {signText} from '../leaf/sign.js'
 import {askSchema, type ChangeReply, type LeafProblem, type LeafState} from '../leaf/state.js'
 import {leafSubjects} from '../leaf/subjects.js'
 import {request} from '../nats/request.js'
+import {decodeMappings} from './aliases.js'
 import {applyChange, failureReply, OtherStateError, parseChange, type ChangeRules} from './change.js'
+import {splitAccount} from './config.js'
 import {readLeafKeys, type KeySources, type LeafKeys} from './keys.js'
 import type {leafFiles, LeafRecord} from './places.js'
 import type {Report} from './report.js'
@@ -133,7 +134,7 @@ export class LeafAgent implements Disposable {
     const [identity] = await server.system.servers()
     // Who the callers are is not told to everybody in the account, only what they listen on.
     const {auth: _auth, ...rest} = body
-    const wanted = {...rest, ...(endpoint === 'VARZ' ? {} : {account: globalAccount, acc: globalAccount})}
+    const wanted = {...rest, ...(endpoint === 'VARZ' ? {} : {account: this.#account, acc: this.#account})}
     const subject = `$SYS.REQ.SERVER.${identity?.id ?? ''}.${endpoint}`
     const reply = await request(server.system.connection, subject, JSON.stringify(wanted), {
       timeoutMs: this.#options.timeoutMs,
@@ -186,9 +187,14 @@ export class LeafAgent implements Disposable {
     }
   }
 
+  /** The account whose callers are split. */
+  get #account(): string {
+    return splitAccount(this.#options.record.form)
+  }
+
   #driver({system}: LeafServer) {
     const {files, clock, timeoutMs} = this.#options
-    return openConfigDriver({system, account: globalAccount, files: [files.config], clock, timeoutMs, env: {}})
+    return openConfigDriver({system, account: this.#account, files: [files.config], clock, timeoutMs, env: {}})
   }
 
   /** The leaf node as it is now; those who ask at the same time get the same answer. */
@@ -219,7 +225,7 @@ export class LeafAgent implements Disposable {
     try {
       const server = this.#running()
       const {mappings, servers} = await (await this.#driver(server)).read()
-      const wire = wireMappings(mappings)
+      const wire = told(mappings)
       const table = servers[0]?.live?.table
       const identity = servers[0]?.server
       return {
@@ -230,7 +236,7 @@ export class LeafAgent implements Disposable {
             ? {}
             : {server: {id: identity.id, name: identity.name, version: identity.version}}),
         },
-        live: table === undefined ? null : wireMappings(table),
+        live: table === undefined ? null : told(table),
       }
     } catch (error) {
       if (!(error instanceof LatticeError)) throw error
@@ -240,8 +246,8 @@ export class LeafAgent implements Disposable {
 
   async #fileAlone(): Promise<Partial<Pick<LeafState, 'mappings' | 'digest'>>> {
     try {
-      const file = await readMappingFile(this.#options.files.config, {account: globalAccount, env: {}})
-      const mappings = wireMappings(asTokenMappings(file.mappings))
+      const file = await readMappingFile(this.#options.files.config, {account: this.#account, env: {}})
+      const mappings = told(asTokenMappings(file.mappings))
       return {mappings, digest: digestOf(mappings)}
     } catch (error) {
       if (error instanceof LatticeError) return {}
@@ -301,4 +307,8 @@ class NotHeardError extends ConnectionError {
       cause,
     })
   }
+}
+
+function told(mappings: Parameters<typeof wireMappings>[0]): LeafState['mappings'] {
+  return decodeMappings(wireMappings(mappings))
 }

@@ -16,8 +16,9 @@ import {
 import {isSignedBy} from '../leaf/sign.js'
 import {leafChangeSchema, signedSchema, type ChangeReply, type LeafChange} from '../leaf/state.js'
 import {patternOf} from '../routing/subject.js'
+import {aliasedSources, decodeMappings, encodeChange} from './aliases.js'
 import {mayListen, maySend, readHubUser} from './hub.js'
-import {isWithin} from './settings.js'
+import {maySplit} from './settings.js'
 import {digestOf, wireMappings} from './table.js'
 
 /** What a change is judged by. */
@@ -77,14 +78,15 @@ export async function applyChange(
   const table: TableChange = change.map(({source, destinations}) => ({source, destinations: destinations ?? undefined}))
   refuseTwice(table)
   const added = table.filter(({destinations}) => destinations !== undefined)
-  const foreign = added.find(({source}) => rules.sources.length > 0 && !isWithin(rules.sources, source))
+  const foreign = added.find(({source}) => !maySplit(rules, source))
   if (foreign !== undefined) throw new ForeignSourceError(rules, foreign.source)
   checkRules(table)
   if (added.length > 0) await checkGrants({hub, timeoutMs}, added, rules)
+  const aliased = aliasedSources(rules)
   const inspect = ({mappings}: Awaited<ReturnType<ConfigDriver['read']>>): void => {
-    if (digestOf(wireMappings(mappings)) !== expects) throw new OtherStateError(rules.name)
+    if (digestOf(decodeMappings(wireMappings(mappings))) !== expects) throw new OtherStateError(rules.name)
   }
-  const applied = await driver.apply(table, {inspect}).catch((error: unknown) => {
+  const applied = await driver.apply(encodeChange(table, aliased), {inspect}).catch((error: unknown) => {
     // A server that did not answer may have read the file all the same.
     if (error instanceof TimeoutError || error instanceof ConnectionError) throw new SentUnknownError(error)
     throw error

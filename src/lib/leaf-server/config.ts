@@ -1,3 +1,6 @@
+import {globalAccount} from '../conf/accounts.js'
+import {sourceAlias, unroutedAlias} from './aliases.js'
+
 /** All that the configuration of a leaf node's server depends on. */
 export interface LeafConfig {
   readonly name: string
@@ -37,12 +40,28 @@ export interface LeafRemote {
 /** Name of the account that only we use. */
 export const systemAccount = 'LATTICE_SYS'
 
+/** Name of the account of those who call beside a leaf node. */
+const callersAccount = 'CALLERS'
+
+/** Name of the account by which their calls reach the sources at the account's servers. */
+const upstreamAccount = 'UPSTREAM'
+
+/** Name of the account whose mappings split. */
+export function splitAccount(form: 'beside' | 'account-wide'): string {
+  return form === 'beside' ? callersAccount : globalAccount
+}
+
 /**
- * The configuration file of a leaf node's server: its callers are in the account that needs no name, because only there
- * a reload tells the account's servers of a new source. No JetStream, no monitoring port.
+ * The configuration file of a leaf node's server. Callers of the whole account are split in the account that needs no
+ * name, because only there a reload tells the account's servers of a new source; callers beside it in one of their own,
+ * from which a second account leads to the sources, see sourceAlias. No JetStream, no monitoring port.
  */
 export function renderLeafConfig(config: LeafConfig): string {
   const {name, listen, system, usersInclude, maxPayload, logFile, pidFile, monitorPort} = config
+  const beside = config.remote.denyImports.length > 0
+  const remotes = beside
+    ? [renderRemote(config.remote, callersAccount), renderRemote({...config.remote, denyImports: []}, upstreamAccount)]
+    : [renderRemote(config.remote)]
   const user = system === undefined ? '' : `{user: ${quote(system.user)}, password: ${quote(system.password)}}`
   const lines = [
     '# Written by lattice; changes are lost when the leaf node starts again.',
@@ -54,18 +73,45 @@ export function renderLeafConfig(config: LeafConfig): string {
     ...(monitorPort === undefined ? [] : [`http: ${quote(`127.0.0.1:${monitorPort}`)}`]),
     'lame_duck_grace_period: 200ms',
     'lame_duck_duration: 30s',
-    `accounts {\n  ${systemAccount} {users: [${user}]}\n}`,
+    `accounts {\n${[`  ${systemAccount} {users: [${user}]}`, ...(beside ? callers(config) : [])].join('\n')}\n}`,
     `system_account: ${systemAccount}`,
-    ...(usersInclude === undefined ? [] : [`authorization {\n  include ${quote(usersInclude)}\n}`]),
-    `leafnodes {\n  remotes: [\n${renderRemote(config.remote)}\n  ]\n}`,
-    "include 'lattice-mappings.conf'",
+    ...(beside ? [] : wholeAccount(config)),
+    ...(beside && usersInclude === undefined ? ['no_auth_user: caller'] : []),
+    `leafnodes {\n  remotes: [\n${remotes.join('\n')}\n  ]\n}`,
   ]
   return `${lines.join('\n')}\n`
 }
 
-function renderRemote({urls, credentials, nkeySeed, tls, denyImports}: LeafRemote): string {
+function wholeAccount({usersInclude}: LeafConfig): string[] {
+  return [
+    ...(usersInclude === undefined ? [] : [`authorization {\n  include ${quote(usersInclude)}\n}`]),
+    "include 'lattice-mappings.conf'",
+  ]
+}
+
+/** An answer may come in several messages, and whoever asks where a message goes is told. */
+function callers({usersInclude, remote: {denyImports}}: LeafConfig): string[] {
+  const exports = denyImports.map((source) => `{service: ${quote(source)}, response_type: stream, allow_trace: true}`)
+  const imports = denyImports.flatMap((source) =>
+    [sourceAlias(source), unroutedAlias(source)].map(
+      (to) => `{service: {account: ${upstreamAccount}, subject: ${quote(source)}}, to: ${quote(to)}}`,
+    ),
+  )
+  return [
+    `  ${upstreamAccount} {exports: [${exports.join(', ')}]}`,
+    `  ${callersAccount} {`,
+    // Without a file of users whoever reaches the port is this one, and that is this machine.
+    `    ${usersInclude === undefined ? 'users: [{user: caller, password: caller}]' : `include ${quote(usersInclude)}`}`,
+    `    imports: [\n${imports.map((one) => `      ${one}`).join('\n')}\n    ]`,
+    "    include 'lattice-mappings.conf'",
+    '  }',
+  ]
+}
+
+function renderRemote({urls, credentials, nkeySeed, tls, denyImports}: LeafRemote, account?: string): string {
   const lines = [
     `urls: [${urls.map(quote).join(', ')}]`,
+    ...(account === undefined ? [] : [`account: ${account}`]),
     ...(credentials === undefined ? [] : [`credentials: ${quote(credentials)}`]),
     ...(nkeySeed === undefined ? [] : [`nkey: ${quote(nkeySeed)}`]),
     ...(tls === undefined ? [] : [renderTls(tls)]),

@@ -3,17 +3,18 @@ import {readFile} from 'node:fs/promises'
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import {SecondLeafError} from '../apply/leaf-group.js'
-import {parseMappings, renderMappings} from '../conf/mappings-text.js'
+import {parseMappings, renderMappings, type FileMappings} from '../conf/mappings-text.js'
 import {asTokenMappings} from '../apply/config-table.js'
 import {UnsafeError} from '../errors.js'
 import {writeFileAtomic} from '../files/write-file.js'
 import {readLeaves, type HeardLeaf} from '../leaf/client.js'
 import {subjectsOverlap} from '../routing/subject.js'
+import {aliasedSources, decodeMappings, encodeMappings} from './aliases.js'
 import {readWorkers} from './hub.js'
 import {readAccepted, type KeySources} from './keys.js'
 import type {leafFiles, LeafRecord} from './places.js'
 import type {Report} from './report.js'
-import {isWithin, type LeafSettings} from './settings.js'
+import {maySplit, type LeafSettings} from './settings.js'
 import {digestOf, sameMappings, wireMappings, type LeafMappings} from './table.js'
 
 export interface JoinOptions {
@@ -61,11 +62,11 @@ export function isRival(
 }
 
 async function takeOver(
-  {record, files, settings, keys, report, dryRun = false}: JoinOptions,
+  {record, files, keys, report, dryRun = false}: JoinOptions,
   others: readonly HeardLeaf[],
 ): Promise<LeafMappings> {
   const file = files.mappings
-  const own = await readOwn(file)
+  const own = decodeMappings(await readOwn(file))
   const accepts = await readAccepted(keys)
   const peers = others.filter(({name}) => name === record.name)
   const trusted = peers.filter(({signedBy}) => signedBy !== undefined && accepts.includes(signedBy))
@@ -77,15 +78,21 @@ async function takeOver(
     })
   }
   const theirs = majority(trusted)
-  if (theirs === undefined || sameMappings(theirs, own)) return own
-  const [kept, left] = within(theirs, settings.sources)
-  if (!dryRun) await writeFileAtomic(file, renderMappings(new Map(Object.entries(kept))))
-  const names = trusted.map(({server}) => `'${server.name}'`).join(', ')
-  report({kind: 'note', message: `${dryRun ? 'Would take' : 'Took'} over the mappings of ${names}.`})
+  const taken = theirs !== undefined && !sameMappings(theirs, own)
+  const [kept, left] = within(taken ? theirs : own, record)
+  if (!dryRun) await writeFileAtomic(file, renderMappings(asFile(kept, record)), {mode: 0o600})
+  if (taken) {
+    const names = trusted.map(({server}) => `'${server.name}'`).join(', ')
+    report({kind: 'note', message: `${dryRun ? 'Would take' : 'Took'} over the mappings of ${names}.`})
+  }
   for (const source of left) {
     report({kind: 'warning', message: `The mapping of '${source}' is left out: it needs --source '${source}'.`})
   }
   return kept
+}
+
+function asFile(mappings: LeafMappings, record: LeafRecord): FileMappings {
+  return new Map(Object.entries(encodeMappings(mappings, aliasedSources(record))))
 }
 
 async function readOwn(file: string): Promise<LeafMappings> {
@@ -102,11 +109,10 @@ function majority(leaves: readonly HeardLeaf[]): LeafMappings | undefined {
   return groups.sort((a, b) => b.length - a.length)[0]?.[0]?.mappings
 }
 
-function within(mappings: LeafMappings, sources: readonly string[]): [LeafMappings, string[]] {
-  if (sources.length === 0) return [mappings, []]
+function within(mappings: LeafMappings, record: LeafRecord): [LeafMappings, string[]] {
   const entries = Object.entries(mappings)
-  const kept = entries.filter(([source]) => isWithin(sources, source))
-  return [Object.fromEntries(kept), entries.map(([source]) => source).filter((source) => !isWithin(sources, source))]
+  const kept = entries.filter(([source]) => maySplit(record, source))
+  return [Object.fromEntries(kept), entries.map(([source]) => source).filter((source) => !maySplit(record, source))]
 }
 
 async function refuseDoubling({hub, settings, timeoutMs}: JoinOptions, mappings: LeafMappings): Promise<void> {

@@ -1,6 +1,6 @@
 import {UnsafeError, UsageError} from '../errors.js'
 import {isPublicKey} from '../keys/nkey.js'
-import {covers, isSubject, protectedPrefix} from '../routing/subject.js'
+import {covers, isSubject, protectedPrefix, subjectsOverlap} from '../routing/subject.js'
 
 /** What a leaf node is told at its start. */
 export interface LeafSettings {
@@ -65,6 +65,10 @@ export function checkSettings({sources, accountWide, listen, usersFile, acceptKe
     const prefix = protectedPrefix(source)
     if (prefix !== undefined) throw new ProtectedSourceError(source, prefix)
   }
+  for (const [index, source] of sources.entries()) {
+    const other = sources.slice(index + 1).find((one) => subjectsOverlap(one, source))
+    if (other !== undefined) throw new OverlappingSourcesError(source, other)
+  }
   const bad = acceptKeys.find((key) => !isPublicKey(key, 'U'))
   if (bad !== undefined) {
     throw new UsageError(`${JSON.stringify(bad.slice(0, 80))} is no public key of a user.`, {
@@ -74,9 +78,27 @@ export function checkSettings({sources, accountWide, listen, usersFile, acceptKe
   if (!isLoopback(listen.host) && usersFile === undefined) throw new OpenToAllError(listen)
 }
 
-/** True when the leaf node was told that it may split this. */
+/** True when the leaf node was told that it may split this: beside its callers just this, else whatever is in it. */
+export function maySplit(
+  {form, sources}: {readonly form: 'beside' | 'account-wide'; readonly sources: readonly string[]},
+  source: string,
+): boolean {
+  return form === 'beside' ? sources.includes(source) : sources.length === 0 || isWithin(sources, source)
+}
+
+/** True when one of the patterns takes it in. */
 export function isWithin(sources: readonly string[], source: string): boolean {
   return sources.some((pattern) => covers(pattern, source))
+}
+
+/** Which of two mappings takes a message that both match is a matter of chance. */
+class OverlappingSourcesError extends UsageError {
+  constructor(one: string, other: string) {
+    super(`The sources '${one}' and '${other}' overlap.`, {
+      suggestions: ['One --source for each subject, or one wildcard that is routed as a whole.'],
+      details: {sources: [one, other]},
+    })
+  }
 }
 
 /** A mapping of it would catch what NATS itself needs. */
