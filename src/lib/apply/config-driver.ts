@@ -231,7 +231,11 @@ class OnePidError extends UsageError {
 export class NoConfigError extends ConnectionError {
   constructor() {
     super('These servers are not in operator mode: their accounts stand in configuration files, and none is given.', {
-      suggestions: ['--config FILE (or LATTICE_SERVER_CONFIG) with the main file of each server', '--render-to DIR'],
+      suggestions: [
+        '--config FILE (or LATTICE_SERVER_CONFIG) with the main file of each server',
+        '--render-to DIR',
+        '--configmap NAMESPACE/NAME, in Kubernetes',
+      ],
     })
   }
 }

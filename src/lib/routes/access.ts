@@ -29,7 +29,7 @@ export interface RouteAccess {
   readonly applyWith?: string | undefined
   /** How long all servers may take to load it then, in milliseconds. */
   readonly waitMs?: number | undefined
-  /** Who is told how far that is, and what ends the wait; asked for when it begins. */
+  /** Who is told how far that is, and what ends the wait; asked for when the manifest is handed over. */
   readonly rollout?:
     {readonly report: (event: RolloutEvent) => void; readonly signal?: (() => AbortSignal) | undefined} | undefined
   /** Monitoring ports to ask where no system credentials are at hand. */
