@@ -52,7 +52,7 @@ export default class Call extends ServicesCommand<CallResult> {
       raw: flags.raw,
       connection: lattice.connection,
       spec: lattice.spec,
-      declared: await (await lattice.routes()).declared(ref),
+      declared: await lattice.declared(ref),
     })
 
     this.log(callView(result))

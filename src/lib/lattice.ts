@@ -2,10 +2,12 @@ import type {NatsConnection} from '@nats-io/transport-node'
 
 import type {LatticeCache} from './cache/cache.js'
 import type {ControlClient} from './control/client.js'
+import type {EntityRef} from './entity/entity.js'
 import {openConnection, type OpenOptions} from './nats/connect.js'
 import type {ConnectSpec} from './nats/spec.js'
 import type {SystemClient} from './nats/system.js'
 import type {RouteAccess} from './routes/access.js'
+import type {DeclaredServices} from './routes/declared.js'
 import type {Routes} from './routes/routes.js'
 
 /** What no server can be expected to answer within; milliseconds. */
@@ -90,6 +92,15 @@ export class Lattice implements AsyncDisposable {
       }),
     )
     return this.#routes
+  }
+
+  /** The services that a file declares, for whoever lists or calls what runs; undefined where there is no such file. */
+  async declared(ref?: EntityRef): Promise<DeclaredServices | undefined> {
+    const place = this.#access?.services
+    if (place === undefined) return undefined
+    const {findServicesText} = await import('./services/services-file-find.js')
+    // Most have none, and routes are much to load.
+    return (await findServicesText(place)) === undefined ? undefined : (await this.routes()).declared(ref)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -258,7 +258,7 @@ const lint = z.strictObject({
   checked: z.array(
     z.strictObject({
       input: text,
-      form: z.enum(['config', 'jwt', 'claims', 'nsc', 'plan', 'account']),
+      form: z.enum(['config', 'jwt', 'claims', 'nsc', 'plan', 'services', 'account']),
       account: text.optional(),
       mappings: count,
       findings: z.array(

@@ -42,6 +42,7 @@ const service = z.strictObject({
     ),
     notes: z.array(text),
     unread: count,
+    unanswered: z.array(text).optional(),
     declared: z.strictObject({where: text, description: text.optional()}).optional(),
   }),
 })

@@ -25,7 +25,7 @@ export default class EntityInspect extends ServicesCommand<Entity> {
     const {args, flags} = await this.parse(EntityInspect)
     await using lattice = await this.open(flags)
 
-    const declared = await (await lattice.routes()).declared(args.entity)
+    const declared = await lattice.declared(args.entity)
     const entity = await inspectEntity(await lattice.control(), lattice.connection, {ref: args.entity, declared})
 
     this.log(entityView(entity, {terminal: this.terminal}))

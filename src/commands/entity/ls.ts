@@ -14,7 +14,7 @@ export default class EntityLs extends ServicesCommand<EntityList> {
     const {flags} = await this.parse(EntityLs)
     await using lattice = await this.open(flags)
 
-    const declared = await (await lattice.routes()).declared()
+    const declared = await lattice.declared()
     const list = await listEntities(await lattice.control(), lattice.connection, declared)
 
     for (const host of list.silent) this.note(`Host ${host} did not show its inventory in time.`)

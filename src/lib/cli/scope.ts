@@ -48,6 +48,9 @@ const routeFlags = [
 
 type RouteFlag = (typeof routeFlags)[number]
 
+/** Of the commands that change no route: where services are declared. */
+const declaring = ['services'] as const
+
 /** What was typed of the flags that say where a command acts. */
 export type TypedScope = Readonly<
   Partial<Record<ScopeFlag, string | boolean | undefined> & Record<RouteFlag, string | readonly string[] | undefined>>
@@ -80,8 +83,8 @@ export function inScope(line: string, typed: TypedScope): string {
 }
 
 function missingOfRoute(line: string, typed: TypedScope): string[] {
-  if (!line.startsWith('lattice route ')) return []
-  return routeFlags.flatMap((flag) => {
+  const flags = line.startsWith('lattice route ') ? routeFlags : /^lattice (?:call|entity) /.test(line) ? declaring : []
+  return flags.flatMap((flag) => {
     const value = typed[flag]
     if (value === undefined || line.includes(` --${flag}`)) return []
     return (typeof value === 'string' ? [value] : value).flatMap((one) => [`--${flag}`, shellWord(one)])

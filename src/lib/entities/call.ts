@@ -25,7 +25,7 @@ export interface CallOptions {
   readonly connection: NatsConnection
   readonly spec: ConnectSpec
   /** The services that a file declares. */
-  readonly declared?: DeclaredServices
+  readonly declared?: DeclaredServices | undefined
 }
 
 export interface CallResult {

@@ -53,7 +53,7 @@ async function listAll(
 export async function inspectEntity(
   control: ControlClient,
   connection: NatsConnection,
-  {ref, declared}: {readonly ref: EntityRef; readonly declared?: DeclaredServices},
+  {ref, declared}: {readonly ref: EntityRef; readonly declared?: DeclaredServices | undefined},
 ): Promise<Entity | ServiceEntity> {
   const {entities} = await listAll(control, connection, declared)
   return requireEntity(ref, entities, control.lattice)

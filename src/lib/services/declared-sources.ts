@@ -1,5 +1,7 @@
+import {covers} from '../routing/subject.js'
 import type {InstanceEndpoint, ServiceInstance} from './info.js'
 import {asAddress, isIncumbent} from './mapping.js'
+import type {Service} from './service.js'
 import type {DeclaredService, DeclaredSource} from './services-file.js'
 import {addressAt} from './template.js'
 
@@ -13,6 +15,17 @@ export function withDeclaredSources(instance: ServiceInstance, declared: readonl
   if (service === undefined || version === undefined) return instance
   const endpoints = instance.endpoints.map((endpoint) => withSource(endpoint, version, service))
   return {...instance, endpoints}
+}
+
+/** What a file declares of a service that answers, and no endpoint of it is behind, a sentence each. */
+export function unansweredSources(
+  {name, endpoints}: Pick<Service, 'name' | 'endpoints'>,
+  declared: readonly DeclaredService[],
+): string[] {
+  const sources = endpoints.flatMap(({source}) => source ?? [])
+  return (declared.find((one) => one.name === name)?.sources ?? [])
+    .filter(({source}) => !sources.some((other) => covers(source, other)))
+    .map(({source, where}) => `No endpoint of '${name}' is behind '${source}' (${where}), so that stays as it is.`)
 }
 
 function withSource(endpoint: InstanceEndpoint, version: string, {sources}: DeclaredService): InstanceEndpoint {

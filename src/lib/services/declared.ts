@@ -6,6 +6,9 @@ import type {ServiceEndpoint, ServiceEntity, VersionEndpoint} from './service.js
 import type {DeclaredService, DeclaredSource} from './services-file.js'
 import {addressAt, templatePattern, versionAt, versionFault} from './template.js'
 
+/** Whoever listens can make up versions; what is named counts all the same. */
+const mostVersions = 100
+
 /** One subscription of the account. */
 export interface Listener {
   readonly subject: string
@@ -22,12 +25,13 @@ export function declaredEntity(
   asked?: Version,
 ): ServiceEntity {
   const {name, sources, incumbent, where, description} = declared
-  const seen = sources.map((source) => seenEndpoint(declared, source, listeners ?? []))
+  const all = sources.map((source) => seenEndpoint(declared, source, listeners ?? []))
+  const versions = new Set<Version>(all.flatMap((endpoint) => endpoint.versions.map(({version}) => version)))
+  if (incumbent !== undefined) versions.add(incumbent)
+  const sorted = [...versions].sort(compareVersions).slice(0, mostVersions)
+  const seen = all.map((endpoint) => onlyOf(endpoint, sorted))
   const subjects = asked === undefined ? [] : declaredEndpoints(declared, [asked])
   const endpoints = seen.map((endpoint) => withAsked(endpoint, asked, subjects))
-  const versions = new Set<Version>(seen.flatMap((endpoint) => endpoint.versions.map(({version}) => version)))
-  if (incumbent !== undefined) versions.add(incumbent)
-  const sorted = [...versions].sort(compareVersions)
   const unknown = Math.max(...sources.map((source) => dashedListeners(declared, source, listeners ?? []).length))
   return {
     kind: 'service',
@@ -48,6 +52,7 @@ export function declaredEntity(
       implicitSplits: [],
       notes: [
         ...(listeners === undefined ? ['Who listens is not visible here, so versions have to be named.'] : []),
+        ...(versions.size > mostVersions ? [`Only ${mostVersions} of its ${versions.size} versions are shown.`] : []),
         ...sources.flatMap((source) => tellListeners(declared, source, listeners ?? [])),
       ],
       unread: 0,
@@ -64,6 +69,7 @@ export function declaredEndpoints(
   return sources.map((declared) => {
     const {source, template, where} = declared
     const addresses = new Map<string, string>()
+    const versionsAt = new Map<string, string>()
     for (const version of new Set(versions)) {
       const address = version === incumbent ? source : addressAt(template, version)
       const fault = version === incumbent ? undefined : versionFault(source, template, version)
@@ -72,17 +78,18 @@ export function declaredEndpoints(
           `Version '${version}' of '${name}' has no address by '${template.text}' (${where}): ${fault}.`,
         )
       }
-      const twin = [...addresses].find(([, other]) => other === address)
+      const twin = versionsAt.get(address)
       if (twin !== undefined) {
         throw new UsageError(
-          `The versions '${twin[0]}' and '${version}' of '${name}' have one address, '${address}', by '${template.text}' (${where}).`,
+          `The versions '${twin}' and '${version}' of '${name}' have one address, '${address}', by '${template.text}' (${where}).`,
           {
             suggestions: [`${source}: ${template.text.replace('{v:dash}', '{v}')}`],
-            details: {service: name, versions: [twin[0], version], address},
+            details: {service: name, versions: [twin, version], address},
           },
         )
       }
       addresses.set(version, address)
+      versionsAt.set(address, version)
     }
     return {source, addresses: Object.fromEntries(addresses), ...(queue === undefined ? {} : {queue})}
   })
@@ -104,6 +111,11 @@ function seenEndpoint(
     .map(([, [first, ...rest]]): VersionEndpoint => ({...first!, instances: rest.length + 1}))
     .sort((a, b) => compareVersions(a.version, b.version) || (a.subject < b.subject ? -1 : 1))
   return {name: source, source, versions, faults: []}
+}
+
+function onlyOf(endpoint: ServiceEndpoint, versions: readonly Version[]): ServiceEndpoint {
+  const kept = new Set<string>(versions)
+  return {...endpoint, versions: endpoint.versions.filter(({version}) => kept.has(version))}
 }
 
 function withAsked(

@@ -49,7 +49,7 @@ export async function discoverServices(nc: NatsConnection, options: DiscoverServ
     .filter((instance) => instance.lattice === lattice && (name === undefined || instance.name === name))
     .map((instance) => withDeclaredSources(instance, declared))
   const services = groupServices(instances)
-  const known = inboxPrefix === undefined ? {} : {inboxPrefix}
+  const known = {declared, ...(inboxPrefix === undefined ? {} : {inboxPrefix})}
   if (sources === undefined) return serviceEntities(services, known)
   const service = services.find(({name}) => name === sources.service)
   const file = declared.find((one) => one.name === sources.service)

@@ -2,6 +2,7 @@ import type {ListedEndpoint} from '../entity/entity.js'
 import {UnsafeError, UsageError} from '../errors.js'
 import {covers, subjectsOverlap} from '../routing/subject.js'
 import {collapseEndpoints} from './collapse.js'
+import {unansweredSources} from './declared-sources.js'
 import {asAddress, isIncumbent, sourceFault} from './mapping.js'
 import {
   implicitSplits,
@@ -11,6 +12,7 @@ import {
   type ServiceEndpoint,
   type ServiceEntity,
 } from './service.js'
+import type {DeclaredService} from './services-file.js'
 
 export interface EntityOptions {
   /** All services that answer; a wildcard source must not catch what they use. */
@@ -25,7 +27,10 @@ export interface EntityOptions {
 /** Services as entities, each with the mappings that route all its endpoints. */
 export function serviceEntities(
   services: readonly Service[],
-  options: Pick<EntityOptions, 'inboxPrefix'> = {},
+  {
+    declared = [],
+    ...options
+  }: Pick<EntityOptions, 'inboxPrefix'> & {readonly declared?: readonly DeclaredService[]} = {},
 ): ServiceEntity[] {
   const all = services.map((service) => ({name: service.name, service}))
   return services.map((service) => {
@@ -43,12 +48,12 @@ export function serviceEntities(
         count: 1,
         dark: own.length > 0 && own.every(({name: endpoint, subject}) => isBehind(endpoints, endpoint, subject)),
       })),
-      service: describe(service),
+      service: describe(service, unansweredSources(service, declared)),
     }
   })
 }
 
-function describe({name, endpoints, instances}: Service): ServiceEntity['service'] {
+function describe({name, endpoints, instances}: Service, unanswered: readonly string[]): ServiceEntity['service'] {
   const splits = implicitSplits({endpoints})
   return {
     endpoints,
@@ -56,7 +61,9 @@ function describe({name, endpoints, instances}: Service): ServiceEntity['service
     notes: [
       ...splits.map((split) => new SharedSubjectError(name, split).message),
       ...endpoints.flatMap((endpoint) => [...withoutSource(endpoint), ...faultsOf(endpoint)]),
+      ...unanswered,
     ],
+    ...(unanswered.length === 0 ? {} : {unanswered}),
     unread: instances.reduce((sum, {unread}) => sum + unread, 0),
   }
 }
@@ -119,7 +126,10 @@ export function requireRoutable(
   const routed = collapseEndpoints(listed, {...options, others: othersOf(entity.name, listed, options.all)})
   return {
     entity: {...entity, endpoints: routed},
-    warnings: endpoints.flatMap((endpoint) => leftOut(endpoint, versions, routed)),
+    warnings: [
+      ...endpoints.flatMap((endpoint) => leftOut(endpoint, versions, routed)),
+      ...(entity.service.unanswered ?? []),
+    ],
   }
 }
 

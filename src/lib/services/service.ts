@@ -45,6 +45,8 @@ export interface ServiceEntity extends Entity {
     readonly notes: readonly string[]
     /** How many endpoints of its instances could not be read, and are left out. */
     readonly unread: number
+    /** What a file declares of it and none of its endpoints is behind, a sentence each. */
+    readonly unanswered?: readonly string[]
     /** Where a file declares it, if it does not answer for itself. */
     readonly declared?: {readonly where: string; readonly description?: string}
   }

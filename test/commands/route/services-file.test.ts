@@ -1,4 +1,4 @@
-import {mkdir, writeFile} from 'node:fs/promises'
+import {appendFile, mkdir, writeFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 
 import type {NatsConnection} from '@nats-io/transport-node'
@@ -315,10 +315,13 @@ describe('what a file says', () => {
 describe('a micro service that a file declares too', () => {
   test('has the sources of the file where it names none', async () => {
     const {name, file, source} = await declare()
+    await appendFile(file, `      ${name}.later: "${name}.{v}.later"\n`)
     for (const version of ['1.0.0', '2.0.0']) {
       await runService(workers, {name, version, endpoints: {get: {subject: addressOf(name, version)}}})
     }
-    expect(await lattice(RouteAb, file, '70/30', '--entity', name)).toMatchObject({exitCode: 0})
+    const {exitCode, stderr} = await lattice(RouteAb, file, '70/30', '--entity', name)
+    expect(exitCode).toBe(0)
+    expect(stderr).toContain(`No endpoint of '${name}' is behind '${name}.later' (${file}:6), so that stays as it is.`)
     const counts = await measure(workers, source, 200)
     expect(Object.values(counts).reduce((sum, each) => sum + each)).toBe(200)
     expect(Object.keys(counts).sort()).toEqual(
