@@ -139,3 +139,23 @@ test.each([
   expect(refused.exitCode).toBe(2)
   expect(refused.stderr).toContain(sentence)
 })
+
+test('servers that serve what nobody can account for are left alone, unless they are to be mended', async () => {
+  const here = world.env()
+  const service = await served(here)
+  const spoil = (text: string): string => text.replace('mappings {', 'mappings {\n  "odd.get": "odd.v1.get"')
+  world.kubelets.behave([{afterMs: 0}, {afterMs: 0}, {afterMs: 0, spoil}])
+  const odd = await run(RouteAb, ['70/30', ...service.words, '--wait', '1s', '--json'], here)
+  const reason = expect.stringContaining('it loaded its configuration again without the new mappings') as string
+  expect([odd.exitCode, odd.json()]).toMatchObject([8, {error: {details: {servers: [{}, {}, {name: 'S2', reason}]}}}])
+  world.kubelets.behave([{afterMs: 0}, {afterMs: 0}, {afterMs: 0}])
+
+  const refused = await run(RouteAb, ['60/40', ...service.words], here)
+  expect(refused.exitCode).toBe(5)
+  expect(refused.stderr).toContain("Servers 'S0' and 'S2' serve different mappings")
+  const mended = await run(RouteAb, ['60/40', ...service.words, '--repair'], here)
+
+  expect(mended).toMatchObject({exitCode: 0})
+  expect(await world.shares(service)).toEqual([40, 40, 40])
+  expect(await world.kubelets.stored()).not.toContain('odd.get')
+})
