@@ -232,10 +232,10 @@ function refuseUncarried({name, leaves}: LeafGroup, change: TableChange): void {
   }
 }
 
-/** Beside its callers just what it was started for, else whatever is in that. */
+/** What it was started for; one for the whole account may be started for whatever comes. */
 function maySplit({form, sources}: HeardLeaf, source: string): boolean {
-  if (form === 'beside') return sources.includes(source)
-  return sources.length === 0 || sources.some((own) => covers(own, source))
+  if (form === 'account-wide' && sources.length === 0) return true
+  return sources.some((own) => covers(own, source))
 }
 
 class UncarriedSourceError extends UnsafeError {

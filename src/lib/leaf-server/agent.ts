@@ -12,7 +12,6 @@ import {signText} from '../leaf/sign.js'
 import {askSchema, type ChangeReply, type LeafProblem, type LeafState} from '../leaf/state.js'
 import {leafSubjects} from '../leaf/subjects.js'
 import {request} from '../nats/request.js'
-import {decodeMappings} from './aliases.js'
 import {applyChange, failureReply, OtherStateError, parseChange, type ChangeRules} from './change.js'
 import {splitAccount} from './config.js'
 import {readLeafKeys, type KeySources, type LeafKeys} from './keys.js'
@@ -225,7 +224,7 @@ export class LeafAgent implements Disposable {
     try {
       const server = this.#running()
       const {mappings, servers} = await (await this.#driver(server)).read()
-      const wire = told(mappings)
+      const wire = wireMappings(mappings)
       const table = servers[0]?.live?.table
       const identity = servers[0]?.server
       return {
@@ -236,7 +235,7 @@ export class LeafAgent implements Disposable {
             ? {}
             : {server: {id: identity.id, name: identity.name, version: identity.version}}),
         },
-        live: table === undefined ? null : told(table),
+        live: table === undefined ? null : wireMappings(table),
       }
     } catch (error) {
       if (!(error instanceof LatticeError)) throw error
@@ -247,7 +246,7 @@ export class LeafAgent implements Disposable {
   async #fileAlone(): Promise<Partial<Pick<LeafState, 'mappings' | 'digest'>>> {
     try {
       const file = await readMappingFile(this.#options.files.config, {account: this.#account, env: {}})
-      const mappings = told(asTokenMappings(file.mappings))
+      const mappings = wireMappings(asTokenMappings(file.mappings))
       return {mappings, digest: digestOf(mappings)}
     } catch (error) {
       if (error instanceof LatticeError) return {}
@@ -257,7 +256,7 @@ export class LeafAgent implements Disposable {
 
   async #isConnected(): Promise<boolean> {
     try {
-      return this.#server !== undefined && (await isConnected(this.#server))
+      return this.#server !== undefined && (await isConnected(this.#server, this.#options.record.form))
     } catch (error) {
       if (error instanceof LatticeError) return false
       throw error
@@ -307,8 +306,4 @@ class NotHeardError extends ConnectionError {
       cause,
     })
   }
-}
-
-function told(mappings: Parameters<typeof wireMappings>[0]): LeafState['mappings'] {
-  return decodeMappings(wireMappings(mappings))
 }

@@ -16,7 +16,6 @@ import {
 import {isSignedBy} from '../leaf/sign.js'
 import {leafChangeSchema, signedSchema, type ChangeReply, type LeafChange} from '../leaf/state.js'
 import {patternOf} from '../routing/subject.js'
-import {aliasedSources, decodeMappings, encodeChange} from './aliases.js'
 import {mayListen, maySend, readHubUser} from './hub.js'
 import {maySplit} from './settings.js'
 import {digestOf, wireMappings} from './table.js'
@@ -82,11 +81,10 @@ export async function applyChange(
   if (foreign !== undefined) throw new ForeignSourceError(rules, foreign.source)
   checkRules(table)
   if (added.length > 0) await checkGrants({hub, timeoutMs}, added, rules)
-  const aliased = aliasedSources(rules)
   const inspect = ({mappings}: Awaited<ReturnType<ConfigDriver['read']>>): void => {
-    if (digestOf(decodeMappings(wireMappings(mappings))) !== expects) throw new OtherStateError(rules.name)
+    if (digestOf(wireMappings(mappings)) !== expects) throw new OtherStateError(rules.name)
   }
-  const applied = await driver.apply(encodeChange(table, aliased), {inspect}).catch((error: unknown) => {
+  const applied = await driver.apply(table, {inspect}).catch((error: unknown) => {
     // A server that did not answer may have read the file all the same.
     if (error instanceof TimeoutError || error instanceof ConnectionError) throw new SentUnknownError(error)
     throw error
@@ -98,7 +96,8 @@ export async function applyChange(
       `Leaf node '${rules.name}' took the change, and ${bad.reason ?? 'its server does not show it'}.`,
     )
   }
-  return applied.notes
+  // The sources of those beside their callers are nobody else's.
+  return rules.form === 'beside' ? applied.notes.filter((note) => !note.startsWith('Leaf nodes')) : applied.notes
 }
 
 function refuseTwice(change: TableChange): void {

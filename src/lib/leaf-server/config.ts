@@ -1,5 +1,4 @@
 import {globalAccount} from '../conf/accounts.js'
-import {sourceAlias, unroutedAlias} from './aliases.js'
 
 /** All that the configuration of a leaf node's server depends on. */
 export interface LeafConfig {
@@ -46,6 +45,11 @@ const callersAccount = 'CALLERS'
 /** Name of the account by which their calls reach the sources at the account's servers. */
 const upstreamAccount = 'UPSTREAM'
 
+/** Accounts of the leaf node that are connected to the account's servers. */
+export function linkedAccounts(form: 'beside' | 'account-wide'): readonly string[] {
+  return form === 'beside' ? [callersAccount, upstreamAccount] : [globalAccount]
+}
+
 /** Name of the account whose mappings split. */
 export function splitAccount(form: 'beside' | 'account-wide'): string {
   return form === 'beside' ? callersAccount : globalAccount
@@ -53,15 +57,13 @@ export function splitAccount(form: 'beside' | 'account-wide'): string {
 
 /**
  * The configuration file of a leaf node's server. Callers of the whole account are split in the account that needs no
- * name, because only there a reload tells the account's servers of a new source; callers beside it in one of their own,
- * from which a second account leads to the sources, see sourceAlias. No JetStream, no monitoring port.
+ * name, because only there a reload tells the account's servers of a new source; callers beside it in one of their own.
+ * No JetStream, no monitoring port.
  */
 export function renderLeafConfig(config: LeafConfig): string {
   const {name, listen, system, usersInclude, maxPayload, logFile, pidFile, monitorPort} = config
   const beside = config.remote.denyImports.length > 0
-  const remotes = beside
-    ? [renderRemote(config.remote, callersAccount), renderRemote({...config.remote, denyImports: []}, upstreamAccount)]
-    : [renderRemote(config.remote)]
+  const remotes = beside ? remotesBeside(config.remote) : [renderRemote(config.remote)]
   const user = system === undefined ? '' : `{user: ${quote(system.user)}, password: ${quote(system.password)}}`
   const lines = [
     '# Written by lattice; changes are lost when the leaf node starts again.',
@@ -71,8 +73,6 @@ export function renderLeafConfig(config: LeafConfig): string {
     ...(logFile === undefined ? [] : [`log_file: ${quote(logFile)}`, 'logfile_size_limit: 10MB', 'logfile_max_num: 3']),
     ...(pidFile === undefined ? [] : [`pid_file: ${quote(pidFile)}`]),
     ...(monitorPort === undefined ? [] : [`http: ${quote(`127.0.0.1:${monitorPort}`)}`]),
-    'lame_duck_grace_period: 200ms',
-    'lame_duck_duration: 30s',
     `accounts {\n${[`  ${systemAccount} {users: [${user}]}`, ...(beside ? callers(config) : [])].join('\n')}\n}`,
     `system_account: ${systemAccount}`,
     ...(beside ? [] : wholeAccount(config)),
@@ -89,16 +89,30 @@ function wholeAccount({usersInclude}: LeafConfig): string[] {
   ]
 }
 
+/**
+ * What is kept away from a leaf node beside its callers (`deny_imports`) cannot leave it that way either: before the
+ * first route and for the share of a version on the source itself every call would be a 503. So the sources leave
+ * through a second account of the same server, and that way alone, or a call could take both.
+ */
+function remotesBeside({denyImports, ...remote}: LeafRemote): string[] {
+  const denied = `deny_exports: [${denyImports.map(quote).join(', ')}]`
+  return [
+    renderRemote({...remote, denyImports}, [`account: ${callersAccount}`, denied]),
+    renderRemote({...remote, denyImports: []}, [`account: ${upstreamAccount}`]),
+  ]
+}
+
 /** An answer may come in several messages, and whoever asks where a message goes is told. */
 function callers({usersInclude, remote: {denyImports}}: LeafConfig): string[] {
-  const exports = denyImports.map((source) => `{service: ${quote(source)}, response_type: stream, allow_trace: true}`)
-  const imports = denyImports.flatMap((source) =>
-    [sourceAlias(source), unroutedAlias(source)].map(
-      (to) => `{service: {account: ${upstreamAccount}, subject: ${quote(source)}}, to: ${quote(to)}}`,
-    ),
-  )
+  const sources = denyImports.map(quote)
+  const exports = sources.map((source) => {
+    return `{service: ${source}, response_type: stream, threshold: "30s", allow_trace: true}`
+  })
+  const imports = sources.map((source) => `{service: {account: ${upstreamAccount}, subject: ${source}}}`)
   return [
-    `  ${upstreamAccount} {exports: [${exports.join(', ')}]}`,
+    `  ${upstreamAccount} {`,
+    `    exports: [\n${exports.map((one) => `      ${one}`).join('\n')}\n    ]`,
+    '  }',
     `  ${callersAccount} {`,
     // Without a file of users whoever reaches the port is this one, and that is this machine.
     `    ${usersInclude === undefined ? 'users: [{user: caller, password: caller}]' : `include ${quote(usersInclude)}`}`,
@@ -108,10 +122,13 @@ function callers({usersInclude, remote: {denyImports}}: LeafConfig): string[] {
   ]
 }
 
-function renderRemote({urls, credentials, nkeySeed, tls, denyImports}: LeafRemote, account?: string): string {
+function renderRemote(
+  {urls, credentials, nkeySeed, tls, denyImports}: LeafRemote,
+  more: readonly string[] = [],
+): string {
   const lines = [
     `urls: [${urls.map(quote).join(', ')}]`,
-    ...(account === undefined ? [] : [`account: ${account}`]),
+    ...more,
     ...(credentials === undefined ? [] : [`credentials: ${quote(credentials)}`]),
     ...(nkeySeed === undefined ? [] : [`nkey: ${quote(nkeySeed)}`]),
     ...(tls === undefined ? [] : [renderTls(tls)]),

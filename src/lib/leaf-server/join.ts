@@ -3,13 +3,12 @@ import {readFile} from 'node:fs/promises'
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import {SecondLeafError} from '../apply/leaf-group.js'
-import {parseMappings, renderMappings, type FileMappings} from '../conf/mappings-text.js'
+import {parseMappings, renderMappings} from '../conf/mappings-text.js'
 import {asTokenMappings} from '../apply/config-table.js'
 import {UnsafeError} from '../errors.js'
 import {writeFileAtomic} from '../files/write-file.js'
 import {readLeaves, type HeardLeaf} from '../leaf/client.js'
 import {subjectsOverlap} from '../routing/subject.js'
-import {aliasedSources, decodeMappings, encodeMappings} from './aliases.js'
 import {readWorkers} from './hub.js'
 import {readAccepted, type KeySources} from './keys.js'
 import type {leafFiles, LeafRecord} from './places.js'
@@ -66,7 +65,7 @@ async function takeOver(
   others: readonly HeardLeaf[],
 ): Promise<LeafMappings> {
   const file = files.mappings
-  const own = decodeMappings(await readOwn(file))
+  const own = await readOwn(file)
   const accepts = await readAccepted(keys)
   const peers = others.filter(({name}) => name === record.name)
   const trusted = peers.filter(({signedBy}) => signedBy !== undefined && accepts.includes(signedBy))
@@ -80,7 +79,7 @@ async function takeOver(
   const theirs = majority(trusted)
   const taken = theirs !== undefined && !sameMappings(theirs, own)
   const [kept, left] = within(taken ? theirs : own, record)
-  if (!dryRun) await writeFileAtomic(file, renderMappings(asFile(kept, record)), {mode: 0o600})
+  if (!dryRun) await writeFileAtomic(file, renderMappings(new Map(Object.entries(kept))))
   if (taken) {
     const names = trusted.map(({server}) => `'${server.name}'`).join(', ')
     report({kind: 'note', message: `${dryRun ? 'Would take' : 'Took'} over the mappings of ${names}.`})
@@ -89,10 +88,6 @@ async function takeOver(
     report({kind: 'warning', message: `The mapping of '${source}' is left out: it needs --source '${source}'.`})
   }
   return kept
-}
-
-function asFile(mappings: LeafMappings, record: LeafRecord): FileMappings {
-  return new Map(Object.entries(encodeMappings(mappings, aliasedSources(record))))
 }
 
 async function readOwn(file: string): Promise<LeafMappings> {

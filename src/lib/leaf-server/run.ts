@@ -9,7 +9,7 @@ import type {ConnectSpec} from '../nats/spec.js'
 import {identify} from '../routes/who.js'
 import {ensureNatsServer} from '../server/fetch.js'
 import {withLock} from '../server/lock.js'
-import {readStartTime} from '../server/process.js'
+import {endProcess, readStartTime} from '../server/process.js'
 import {LeafAgent} from './agent.js'
 import type {LeafConfig} from './config.js'
 import {join} from './join.js'
@@ -18,7 +18,7 @@ import {leafFiles, leafFolder, openRecord, writeRecord, type LeafRecord} from '.
 import {defaultRemotes, leafRemote, parseRemotes} from './remote.js'
 import {Problems} from './problems.js'
 import type {Report} from './report.js'
-import {endServerProcess, waitForHub, type ServerStart} from './server.js'
+import {waitForHub, type ServerStart} from './server.js'
 import {checkSettings, type LeafSettings, type ListenAddress} from './settings.js'
 import {Supervisor} from './supervisor.js'
 import type {LeafMappings} from './table.js'
@@ -113,7 +113,7 @@ async function runLocked({spec, settings, record: known, ...options}: Running): 
   try {
     const record = await ownRecord(known, await accountOf(hub, spec))
     // What a killed agent left running has our port and our name.
-    if (record.server !== undefined) await endServerProcess(record.server, clock)
+    if (record.server !== undefined) await endProcess(record.server, 5000, clock)
     const keys = {spec, ...settings, controlKeyFile: files.controlKey}
     await join({hub, record, files, settings, keys, timeoutMs: spec.timeoutMs, report})
     const start: ServerStart = {
@@ -188,7 +188,7 @@ async function runServer(run: ServerRun): Promise<void> {
   const server = supervisor.server!
   const running = {...record, server: server.process.identity}
   await writeRecord(folder, running)
-  await waitForHub(server, start, remotes)
+  await waitForHub(server, start, {form: record.form, urls: remotes})
 
   let wake = new AbortController()
   const onChange = (): void => wake.abort()

@@ -13,7 +13,8 @@ import {SystemClient} from '../nats/system.js'
 import {serverEnv} from '../server/embedded-server.js'
 import type {NatsServerBinary} from '../server/find.js'
 import {endProcess, isRunning, startDetached, worstLine, type DetachedProcess} from '../server/process.js'
-import {renderLeafConfig, type LeafConfig} from './config.js'
+import type {LeafState} from '../leaf/state.js'
+import {linkedAccounts, renderLeafConfig, type LeafConfig} from './config.js'
 import {HubRefusedError, hubReason, logEnd, logSince} from './hub-reason.js'
 import type {leafFiles} from './places.js'
 import {formatListen, type ListenAddress} from './settings.js'
@@ -137,21 +138,22 @@ async function startFailure(
 
 const leafzSchema = z.object({leafs: z.array(z.object({account: z.string().optional()})).nullish()})
 
-/** True while the leaf node is connected to the account's servers. */
-export async function isConnected({system}: Pick<LeafServer, 'system'>): Promise<boolean> {
+/** True while the leaf node is connected to the account's servers in all that it needs. */
+export async function isConnected({system}: Pick<LeafServer, 'system'>, form: LeafState['form']): Promise<boolean> {
   const [reply] = await system.ask('LEAFZ', {}, {expect: 1})
-  return (leafzSchema.safeParse(reply?.data ?? {}).data?.leafs ?? []).length > 0
+  const links = leafzSchema.safeParse(reply?.data ?? {}).data?.leafs ?? []
+  return linkedAccounts(form).every((name) => links.some(({account}) => account === name))
 }
 
 /** Resolves when the leaf node is connected; throws a HubRefusedError with the reason that its server wrote. */
 export async function waitForHub(
   server: LeafServer,
   {files, clock, timeoutMs, config}: ServerStart,
-  urls: readonly string[],
+  {form, urls}: {readonly form: LeafState['form']; readonly urls: readonly string[]},
 ): Promise<void> {
   const deadline = clock.now() + timeoutMs
   for (;;) {
-    if (await isConnected(server)) return
+    if (await isConnected(server, form)) return
     const reason = hubReason(await logSince(files.serverLog, server.logFrom))
     if (clock.now() > deadline) throw new HubRefusedError(urls, reason)
     if (!(await isRunning(server.process.identity))) {
@@ -163,28 +165,11 @@ export async function waitForHub(
   }
 }
 
-/** Lets callers go one after the other to where else they may connect, then ends the server. */
+/** Ends the server; its callers connect to where else they may. */
 export async function endLeafServer({process: running, system}: LeafServer, clock: Clock): Promise<void> {
-  await system[Symbol.asyncDispose]()
-  await endServerProcess(running.identity, clock)
+  // Not its lame duck mode: that closes a connection a second, its own to the account's servers among them.
+  await Promise.all([system[Symbol.asyncDispose](), endProcess(running.identity, 5000, clock)])
 }
-
-/** Ends a server of ours by its process alone, as after a crash of whoever watched it. */
-export async function endServerProcess(identity: DetachedProcess['identity'], clock: Clock): Promise<void> {
-  if (process.platform !== 'win32' && (await isRunning(identity))) {
-    try {
-      process.kill(identity.pid, 'SIGUSR2')
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-    }
-    const deadline = clock.now() + lameDuckMs
-    while (clock.now() < deadline && (await isRunning(identity))) await clock.sleep(25)
-  }
-  await endProcess(identity, 5000, clock)
-}
-
-/** Callers that do not go by themselves are cut off then. */
-const lameDuckMs = 4000
 
 function reachable({host, port}: ListenAddress): ListenAddress {
   return {host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host, port}

@@ -78,24 +78,20 @@ export function checkSettings({sources, accountWide, listen, usersFile, acceptKe
   if (!isLoopback(listen.host) && usersFile === undefined) throw new OpenToAllError(listen)
 }
 
-/** True when the leaf node was told that it may split this: beside its callers just this, else whatever is in it. */
+/** True when the leaf node was told that it may split this; one for the whole account may be told nothing. */
 export function maySplit(
   {form, sources}: {readonly form: 'beside' | 'account-wide'; readonly sources: readonly string[]},
   source: string,
 ): boolean {
-  return form === 'beside' ? sources.includes(source) : sources.length === 0 || isWithin(sources, source)
-}
-
-/** True when one of the patterns takes it in. */
-export function isWithin(sources: readonly string[], source: string): boolean {
+  if (form === 'account-wide' && sources.length === 0) return true
   return sources.some((pattern) => covers(pattern, source))
 }
 
-/** Which of two mappings takes a message that both match is a matter of chance. */
+/** A call that both take in would leave twice. */
 class OverlappingSourcesError extends UsageError {
   constructor(one: string, other: string) {
     super(`The sources '${one}' and '${other}' overlap.`, {
-      suggestions: ['One --source for each subject, or one wildcard that is routed as a whole.'],
+      suggestions: ['One --source for each subject, or one wildcard that takes in both.'],
       details: {sources: [one, other]},
     })
   }

@@ -5,7 +5,6 @@ import {parseMappings} from '../conf/mappings-text.js'
 import {LatticeError, NotFoundError, UnsafeError} from '../errors.js'
 import {endProcess, isRunning} from '../server/process.js'
 import {leafFiles, leafFolder, listRecords, readRecord, type LeafKey, type LeafRecord} from './places.js'
-import {endServerProcess} from './server.js'
 
 export interface StopOptions {
   readonly allow: readonly string[]
@@ -50,7 +49,7 @@ export async function stopLeaf(key: LeafKey, {allow, dryRun, clock}: StopOptions
   }
   if (changed && !dryRun) {
     if (agentRuns) await endProcess(agent, graceMs, clock)
-    if (server !== undefined) await endServerProcess(server, clock)
+    if (server !== undefined) await endProcess(server, 5000, clock)
   }
   const {id, name, lattice, url = null} = record
   return {id, name, lattice, form, url, pid: agentRuns ? agent.pid : null, mapped, changed, dryRun}
