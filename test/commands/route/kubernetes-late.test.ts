@@ -1,11 +1,13 @@
 import {afterAll, afterEach, beforeAll, expect, test} from 'vitest'
 
 import RouteAb from '../../../src/commands/route/ab.js'
+import RouteCanary from '../../../src/commands/route/canary.js'
 import RouteUndo from '../../../src/commands/route/undo.js'
 import RouteVerify from '../../../src/commands/route/verify.js'
 import {startKubernetes, type Kubernetes} from '../../support/kubernetes.js'
 import {plainService, type PlainService} from '../../support/plain-service.js'
 import {run, type RunResult} from '../../support/run.js'
+import {until} from '../../support/until.js'
 
 let world: Kubernetes
 beforeAll(async () => {
@@ -77,4 +79,22 @@ test('what comes after the wait is over is found live by verify, which completes
 
   expect(verified).toMatchObject({exitCode: 0})
   expect(verified.json()).toMatchObject({live: true, routes: [{state: 'current'}]})
+})
+
+test('a step that does not arrive in time ends the canary where it stands, and undo goes back before all steps', async () => {
+  const here = world.env()
+  const service = await served(here)
+  const words = ['--to', '2.0.0', '--step', '20,60,100', '--every', '1s', '--gate', 'none', '--wait', '2s', '--json']
+  const stepping = run(RouteCanary, [...service.words, ...words], here)
+  await until(async () => (await world.shares(service)).every((share) => share === 20), 10_000)
+  world.kubelets.behave([{afterMs: 0}, {afterMs: 0}, {}])
+
+  const stepped = await stepping
+
+  expect(stepped.exitCode).toBe(8)
+  expect(stepped.stdout.trim().split('\n').at(-1)).toContain('"state":"late"')
+  expect(await world.shares(service)).toEqual([60, 60, 20])
+  world.kubelets.behave([{afterMs: 0}, {afterMs: 0}, {afterMs: 0}])
+  expect(await run(RouteUndo, ['--source', service.source], here)).toMatchObject({exitCode: 0})
+  expect(await world.shares(service)).toEqual([undefined, undefined, undefined])
 })
