@@ -24,7 +24,7 @@ const layers = {
   'leaf-server': ['files', 'entity', 'keys', 'nats', 'routing', 'conf', 'apply', 'leaf', 'server', 'routes'],
   apply: ['files', 'entity', 'routing', 'conf', 'nats', 'nsc', 'keys', 'server', 'leaf'],
   'control-plane': ['files', 'routing', 'apply', 'nats', 'keys', 'output'],
-  observe: ['entity', 'routing', 'apply', 'nats', 'keys'],
+  observe: ['entity', 'routing', 'apply', 'nats', 'keys', 'leaf'],
   routes: [
     'files',
     'entity',

@@ -36,8 +36,8 @@ export interface LeafDriverOptions extends LeafTarget {
 
 /** Opens the driver for leaf nodes of ours, which need no more than a user of the account; throws what readGroup throws. */
 export async function openLeafDriver(options: LeafDriverOptions): Promise<LeafDriver> {
-  const {name, leaves} = await readGroup(options, {newest: true})
-  return new LeafDriver({...options, name}, leaves)
+  const group = await readGroup(options, {newest: true})
+  return new LeafDriver({...options, name: group.name}, group)
 }
 
 export class LeafDriver implements Driver {
@@ -46,26 +46,32 @@ export class LeafDriver implements Driver {
   readonly notes: readonly string[]
   /** For whom they split. */
   readonly reach: HeardLeaf['form']
+  /** Those that were there when it was opened. */
+  readonly leaves: readonly HeardLeaf[]
   readonly #options: LeafDriverOptions
+  /** Who answered once need not be waited for again. */
+  readonly #expect: number
 
-  constructor(options: LeafDriverOptions, leaves: readonly HeardLeaf[]) {
+  constructor(options: LeafDriverOptions, group: LeafGroup) {
+    const {leaves, answered} = group
     this.#options = options
+    this.#expect = answered
+    this.leaves = leaves
     this.reach = leaves[0]!.form
     this.notes = [...new Set(leaves.flatMap(notesOf))]
   }
 
   async read(options: ReadOptions = {}): Promise<TableView> {
-    return viewOf(await readGroup(this.#options, options))
+    return viewOf(await this.#group(options))
   }
 
-  /** The leaf nodes as they are now. */
-  async group(): Promise<LeafGroup> {
-    return readGroup(this.#options, {newest: true})
+  #group(options: ReadOptions): Promise<LeafGroup> {
+    return readGroup(this.#options, {...options, expect: this.#expect})
   }
 
   async apply(change: TableChange, {inspect, ...options}: ApplyOptions = {}): Promise<Applied> {
     checkRules(change)
-    const group = await readGroup(this.#options, options)
+    const group = await this.#group(options)
     const before = viewOf(group)
     inspect?.(before)
     refuseUncarried(group, change)
@@ -116,7 +122,7 @@ export class LeafDriver implements Driver {
   /** Those that answer; none is no error here. */
   async #leaves(): Promise<readonly HeardLeaf[]> {
     try {
-      return (await this.group()).leaves
+      return (await this.#group({newest: true})).leaves
     } catch (error) {
       if (error instanceof ConnectionError && error.name === 'NoLeafError') return []
       throw error
@@ -128,7 +134,7 @@ export class LeafDriver implements Driver {
     withinMs: number,
   ): Promise<WriteBack> {
     try {
-      const group = await this.group()
+      const group = await this.#group({newest: true})
       const stored = group.leaves.map(tableOf)
       const live = viewOf(group).servers.flatMap((server) => (server.live === undefined ? [] : [server.live.table]))
       if ([...stored, ...live].every((table) => holds(table, previous))) return 'not needed'

@@ -19,6 +19,8 @@ export interface LeafTarget {
 export interface LeafGroup {
   readonly name: string
   readonly leaves: readonly HeardLeaf[]
+  /** How many leaf nodes there are in all, those of other names too. */
+  readonly answered: number
   /** False where their files say different things. */
   readonly agreed: boolean
 }
@@ -27,9 +29,12 @@ export interface LeafGroup {
  * Reads the leaf nodes of one name. Throws a NoLeafError where none answers, an AmbiguousError where several names do and
  * none was given, and a ConflictError where they are of two forms or, unless the newest will do, have different mappings.
  */
-export async function readGroup(target: LeafTarget, {newest = false}: ReadOptions = {}): Promise<LeafGroup> {
+export async function readGroup(
+  target: LeafTarget,
+  {newest = false, expect}: ReadOptions & {readonly expect?: number | undefined} = {},
+): Promise<LeafGroup> {
   const {connection, lattice, timeoutMs} = target
-  const all = await readLeaves(connection, {lattice, timeoutMs})
+  const all = await readLeaves(connection, {lattice, timeoutMs, ...(expect === undefined ? {} : {expect})})
   const names = [...new Set(all.map(({name}) => name))]
   const name = target.name ?? names[0]
   if (target.name === undefined && names.length > 1) throw new SeveralLeavesError(lattice, names)
@@ -39,7 +44,7 @@ export async function readGroup(target: LeafTarget, {newest = false}: ReadOption
   refuseMixedForms(leaves)
   const other = others.find((leaf) => compareTables(tableOf(first), tableOf(leaf)).length > 0)
   if (other !== undefined && !newest) throw new LeavesDifferError(first.server.name, other.server.name)
-  return {name, leaves, agreed: other === undefined}
+  return {name, leaves, answered: all.length, agreed: other === undefined}
 }
 
 /** The table that its server makes of a leaf node's file. */

@@ -16,6 +16,16 @@ export function leafSubjects(lattice: string): LeafSubjects {
   return {read: `${prefix}.read`, change: (id) => `${prefix}.${id}.change`, ask: (id) => `${prefix}.${id}.ask`}
 }
 
+/** Name of a leaf node's server. */
+export function leafServerName({name, id}: {readonly name: string; readonly id: string}): string {
+  return `lattice-leaf-${name}-${id}`
+}
+
+/** True for the connection of a leaf node of ours, which listens on what it maps and answers nothing. */
+export function isOwnLeaf(connectionName: string): boolean {
+  return connectionName.startsWith('lattice-leaf-')
+}
+
 /** The name that leaf nodes share which split alike; throws a UsageError. */
 export function parseLeafName(text: string): string {
   if (/^[A-Za-z0-9_-]{1,64}$/.test(text)) return text

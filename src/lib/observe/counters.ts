@@ -2,6 +2,7 @@ import type {NatsConnection} from '@nats-io/transport-node'
 import {z} from 'zod'
 
 import {ServerError} from '../errors.js'
+import {isOwnLeaf} from '../leaf/subjects.js'
 import {requestMany} from '../nats/request.js'
 import {parseSystemReply, SystemClient, type Monitoring, type SystemReply} from '../nats/system.js'
 import {subjectsOverlap} from '../routing/subject.js'
@@ -87,7 +88,9 @@ const subszSchema = z.object({total: z.number().default(0), subscriptions_list: 
 
 const connzSchema = z.object({
   total: z.number().default(0),
-  connections: z.array(z.object({subscriptions_list_detail: z.array(subscriptionSchema).nullish()})).nullish(),
+  connections: z
+    .array(z.object({name: z.string().default(''), subscriptions_list_detail: z.array(subscriptionSchema).nullish()}))
+    .nullish(),
 })
 
 /** The test of SUBSZ takes a literal subject only. */
@@ -149,7 +152,10 @@ function readSubsz(reply: SystemReply): Page {
 
 function readConnz(reply: SystemReply): Page {
   const {total, connections} = parse(connzSchema, reply, 'CONNZ')
-  const subscriptions = (connections ?? []).flatMap(({subscriptions_list_detail: list}) => list ?? [])
+  // What a leaf node of ours hears comes back under another subject, and is counted there.
+  const subscriptions = (connections ?? [])
+    .filter(({name}) => !isOwnLeaf(name))
+    .flatMap(({subscriptions_list_detail: list}) => list ?? [])
   return {total, subscriptions}
 }
 

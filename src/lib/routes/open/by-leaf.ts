@@ -26,7 +26,7 @@ export async function openByLeaf(deps: RouteDeps, who: Who, {repair = false}: Se
   const probe = (change: TableChange, withinMs: number): Promise<ServerOutcome[]> =>
     probeChange({deps, system: hub}, change, withinMs)
   const driver = await openLeafDriver({connection, lattice, name: access.leaf, timeoutMs, key, clock, probe})
-  const system = new LeafMonitoring(connection, (await driver.group()).leaves, timeoutMs)
+  const system = new LeafMonitoring(connection, driver.leaves, timeoutMs)
   const [facts, view] = await Promise.all([readFacts({system, clock}), driver.read({newest: repair})])
   const sealer = key === undefined ? {} : {sealer: key}
   const accountWide = driver.reach === 'account-wide'

@@ -1,6 +1,7 @@
 import type {NatsConnection} from '@nats-io/transport-node'
 import {z} from 'zod'
 
+import {isOwnLeaf} from '../../leaf/subjects.js'
 import {requestMany} from '../../nats/request.js'
 import {parseSystemReply, type Monitoring, type ServerIdentity, type SystemReply} from '../../nats/system.js'
 import {subjectsOverlap} from '../../routing/subject.js'
@@ -9,6 +10,7 @@ const connzSchema = z.object({
   connections: z
     .array(
       z.object({
+        name: z.string().default(''),
         subscriptions_list_detail: z.array(z.object({subject: z.string(), qgroup: z.string().optional()})).nullish(),
       }),
     )
@@ -21,7 +23,9 @@ const stallMs = 300
 export function asSubscriptions({server, data}: SystemReply, body: unknown): SystemReply {
   const {test} = (body ?? {}) as {readonly test?: string}
   const {connections} = connzSchema.parse(data ?? {})
-  const list = (connections ?? []).flatMap((one) => one.subscriptions_list_detail ?? [])
+  const list = (connections ?? [])
+    .filter(({name}) => !isOwnLeaf(name))
+    .flatMap((one) => one.subscriptions_list_detail ?? [])
   return {
     server,
     data: {subscriptions_list: list.filter(({subject}) => test === undefined || subjectsOverlap(subject, test))},
@@ -35,10 +39,13 @@ export function asSubscriptions({server, data}: SystemReply, body: unknown): Sys
 export class OwnMonitoring implements Monitoring {
   readonly timeoutMs: number
   readonly #connection: NatsConnection
+  /** How many servers answered; the others need not be waited for again. */
+  #expect: number | undefined
 
   constructor(connection: NatsConnection, timeoutMs: number) {
     this.#connection = connection
     this.timeoutMs = timeoutMs
+    this.#expect = connection.info?.cluster === undefined ? 1 : undefined
   }
 
   async servers(): Promise<ServerIdentity[]> {
@@ -61,8 +68,10 @@ export class OwnMonitoring implements Monitoring {
       {
         timeoutMs: Math.min(this.timeoutMs, 2000),
         stallMs,
+        ...(this.#expect === undefined ? {} : {expect: this.#expect}),
       },
     )
+    this.#expect = messages.length > 0 ? messages.length : undefined
     return messages
       .map((message) => parseSystemReply(message, subject))
       .sort((a, b) => (a.server.name < b.server.name ? -1 : 1))
