@@ -36,12 +36,15 @@ export function serviceView(entity: ServiceEntity, options: TableOptions): strin
       String(instances),
     ]),
   )
+  const versions = versionRows(entity)
   return [
-    `${head}\n`,
-    `${table(['VERSION', 'COUNT', 'STATE'], versionRows(entity), options)}\n`,
-    table(['ENDPOINT', 'SOURCE', 'VERSION', 'SUBJECT', 'QUEUE', 'COUNT'], rows, options),
-    ...(notes.length > 0 ? ['', ...notes.map(clean)] : []),
-  ].join('\n')
+    head,
+    versions.length === 0 ? '' : table(['VERSION', 'COUNT', 'STATE'], versions, options),
+    rows.length === 0 ? '' : table(['ENDPOINT', 'SOURCE', 'VERSION', 'SUBJECT', 'QUEUE', 'COUNT'], rows, options),
+    notes.map(clean).join('\n'),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n')
 }
 
 /** Version, instances, and whether callers reach it without a route. */

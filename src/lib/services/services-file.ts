@@ -43,7 +43,9 @@ export interface FileFault {
   readonly where: string
 }
 
-const mostText = 200_000
+const mostText = 100_000
+/** Each of them costs the parser a search through all of them. */
+const mostMarks = 500
 const mostServices = 1000
 const mostSources = 100
 
@@ -96,7 +98,7 @@ export const servicesSchema = z.strictObject({
 
 /** True for a text that says of itself that it is ours, in order or not. */
 export function isServicesFile(text: string): boolean {
-  return /(?:^|[\n{,])\s*["']?format["']?\s*:\s*["']?lattice-services?\b/.test(text.slice(0, mostText))
+  return /(?:^|[{,])[ \t]*["']?format["']?[ \t]*:[ \t]*["']?lattice-services?\b/m.test(text.slice(0, mostText))
 }
 
 /** Reads a file of services, YAML or JSON. Throws a UsageError where it is neither, or none of ours. */
@@ -104,6 +106,9 @@ export async function readServicesFile(file: string, text: string): Promise<Read
   if (!isServicesFile(text)) throw new NoServicesFileError(file)
   if (text.length > mostText) throw new UsageError(`${file}: a file of services has at most ${mostText} characters.`)
   if (/(?:[[{]\s*){100}/.test(text)) throw new UsageError(`${file}: the file is nested too deep.`)
+  if ((text.match(/(?:^|[\s,:[{])[&*!]/g)?.length ?? 0) > mostMarks) {
+    throw new UsageError(`${file}: the file has more than ${mostMarks} anchors, aliases and tags.`)
+  }
   const value = await parseYaml(text).catch((error: unknown) => unreadable(file, error))
   const places = await readPlaces(text)
   const twice = jsonTwice(text)

@@ -32,6 +32,7 @@ import {measure} from '../../support/routes.js'
 import {run, type RunResult} from '../../support/run.js'
 import {behind, runService} from '../../support/services.js'
 import {tempFolder, type TempFolder} from '../../support/temp.js'
+import {writeUser} from '../../support/users.js'
 
 let server: OperatorServer
 let folder: TempFolder
@@ -238,6 +239,20 @@ describe('what a file says', () => {
         {version: '1.0.0', count: 1},
         {version: '2.0.0', count: 1},
       ],
+    })
+  })
+
+  test('is known, and who listens is not, to a user who may not ask', async () => {
+    const {name, file} = await running()
+    const creds = await writeUser(server.dir, server.account, {pub: {deny: ['$SYS.>']}})
+    const env = {...operatorEnv(server), LATTICE_CREDS: creds, LATTICE_SYS_CREDS: undefined, LATTICE_SERVICES: file}
+    const {exitCode, stdout} = await run(EntityInspect, [name], env)
+    expect({exitCode, stdout}).toEqual({
+      exitCode: 0,
+      stdout: [
+        `name       ${name}\nkind       service\nrouted by  ${name}.get\ndeclared   ${file}:3\n`,
+        'Who listens is not visible here, so versions have to be named.\n',
+      ].join('\n'),
     })
   })
 

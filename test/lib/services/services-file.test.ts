@@ -8,7 +8,12 @@ import {z} from 'zod'
 import {LatticeError, UsageError} from '../../../src/lib/errors.js'
 import {findServices, type ServicesPlace} from '../../../src/lib/services/services-file-find.js'
 import {judgeServices} from '../../../src/lib/services/services-file-lint.js'
-import {readServicesFile, servicesSchema, type ReadServices} from '../../../src/lib/services/services-file.js'
+import {
+  isServicesFile,
+  readServicesFile,
+  servicesSchema,
+  type ReadServices,
+} from '../../../src/lib/services/services-file.js'
 import {tempFolder, type TempFolder} from '../../support/temp.js'
 
 const head = 'format: lattice-services/1\nservices:\n'
@@ -153,7 +158,7 @@ describe('what is wrong with a file', () => {
       's.yaml: the file is neither JSON nor YAML: its aliases stand for too much.',
     ],
     ['a deep nest', `${head}  - ${'['.repeat(200)}`, 's.yaml: the file is nested too deep.'],
-    ['a long text', `${orders}${'#'.repeat(300_000)}`, 's.yaml: a file of services has at most 200000 characters.'],
+    ['a long text', `${orders}${'#'.repeat(300_000)}`, 's.yaml: a file of services has at most 100000 characters.'],
     [
       "another program's file",
       'services:\n  web: {image: nginx}\n',
@@ -206,6 +211,27 @@ describe('what is wrong with a file', () => {
       faults.join('\n'),
     ).toBe(true)
   })
+
+  test('is told within a moment of thousands of sources', async () => {
+    const lines = Array.from({length: 3500}, (_, index) => `      s${index}.a: t${index}.{v}\n`)
+    const services = Array.from({length: 50}, (_, index) => {
+      const own = lines.slice(index * 70, index * 70 + 70).join('')
+      return `  - name: n${index}\n    sources:\n${own}`
+    })
+    const started = performance.now()
+    expect(await faultsIn(`${head}${services.join('')}`)).toEqual([])
+    expect(performance.now() - started).toBeLessThan(5000)
+  })
+
+  test.each(['\n', ' ', '- ', '? ', 'a: ', '[', '{,', '"', '&a ', '!x ', '# ', '\t', '---\n', '- &a x\n- *a\n'])(
+    'is told at once, however often %j stands there',
+    async (piece) => {
+      const started = performance.now()
+      await faultsIn(`${head}${piece.repeat(95_000 / piece.length)}`)
+      expect(isServicesFile(piece.repeat(95_000 / piece.length))).toBe(false)
+      expect(performance.now() - started).toBeLessThan(5000)
+    },
+  )
 
   test('is always a sentence, whatever the bytes', async () => {
     const piece = fc.constantFrom(
