@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import {beforeEach, describe, expect, test} from 'vitest'
 
 import type {TableChange} from '../../../src/lib/apply/driver.js'
-import {systemClock} from '../../../src/lib/clock.js'
+import {systemClock, type Clock} from '../../../src/lib/clock.js'
 import {ControlPlane} from '../../../src/lib/control-plane/client.js'
 import {ControlPlaneDriver} from '../../../src/lib/control-plane/driver.js'
 import {ConflictError, describeFailure, type FailureDescription} from '../../../src/lib/errors.js'
@@ -29,15 +29,22 @@ let driver: ControlPlaneDriver
 beforeEach(async () => {
   plane = await startControlPlane({publicKey: createKey('A').publicKey, mappings: foreign})
   account = plane.accounts[0]!
-  driver = driverOf({})
+  driver = driverOf()
   return () => plane[Symbol.asyncDispose]()
 })
 
-/** Waits are short. */
-function driverOf({timeoutMs = 5000}: {readonly timeoutMs?: number}): ControlPlaneDriver {
-  const clock = {...systemClock, sleep: (ms: number) => systemClock.sleep(ms / 50)}
-  const {url, token} = plane
-  return new ControlPlaneDriver({plane: new ControlPlane({url: new URL(url), token, timeoutMs, clock}), id: account.id})
+/** Waits are short, and count as long as they were asked for. */
+function driverOf({url = plane.url}: {readonly url?: string} = {}): ControlPlaneDriver {
+  let slept = 0
+  const clock: Clock = {
+    now: () => Date.now() + slept,
+    sleep: (ms) => {
+      slept += ms
+      return systemClock.sleep(1)
+    },
+  }
+  const client = new ControlPlane({url: new URL(url), token: plane.token, timeoutMs: 5000, clock})
+  return new ControlPlaneDriver({plane: client, id: account.id})
 }
 
 async function failure(work: Promise<unknown>): Promise<FailureDescription & {readonly name: string}> {
@@ -229,14 +236,17 @@ describe('a change that the control plane cannot bring to the servers', () => {
   test('is waited for while it is told of the change before', async () => {
     plane.interfere('PATCH', accounts, async (response, context) => {
       await failing(response, context)
-      setTimeout(() => Object.assign(account, {sync: 'Complete'}), 10)
+      plane.interfere('GET', accounts, async (_response, {serve}) => {
+        await serve()
+        account.sync = 'Complete'
+      })
     })
     expect(await driver.apply(change)).toMatchObject({notes: []})
   })
 
   test('in time is told to be still on its way', async () => {
     account.sync = 'InProgress'
-    const {notes} = await driverOf({timeoutMs: 300}).apply(change)
+    const {notes} = await driver.apply(change)
     expect(notes).toEqual(['The control plane is still bringing the change to the servers.'])
   })
 })
@@ -268,6 +278,14 @@ describe('taking back', () => {
     plane.interfere('PATCH', accounts, answering(403))
     expect(await driver.takeBack({change, previous}, 0)).toBe('failed')
   })
+})
+
+test.each([
+  ['http://plane.example', 1],
+  ['https://plane.example', 0],
+  ['http://127.0.0.1:8080', 0],
+])('a plan with %s has %d warnings of a token without TLS', (url, count) => {
+  expect(driverOf({url}).notes).toHaveLength(count)
 })
 
 test('whatever there is of others, it never appears in a request and stays as it is', async () => {
