@@ -39,7 +39,7 @@ export interface TracedSubject {
   /** The server that the publisher is connected to. */
   readonly server: {readonly id: string; readonly name: string; readonly cluster?: string}
   readonly probes: number
-  /** Probes of which something came back. */
+  /** Probes of which enough came back to tell where they would go. */
   readonly answered: number
   /** Most of the messages first. */
   readonly destinations: readonly TracedDestination[]
@@ -56,15 +56,16 @@ export function summarise(
   {probes, server}: Pick<TracedSubject, 'probes' | 'server'>,
 ): TracedSubject {
   const traces = [...Map.groupBy(hops, ({probe}) => probe).values()].filter((list) => list.some(isFirst))
-  const ends = traces.map(endOf)
+  const known = traces.filter((trace) => !isLostAtLeaf(trace))
+  const ends = known.map(endOf)
   const groups = Map.groupBy(ends, ({mapped, subject: end, fate}) => JSON.stringify([mapped, end, fate]))
   return {
     subject,
     server,
     probes,
-    answered: traces.length,
+    answered: known.length,
     destinations: [...groups.values()]
-      .map((group) => destinationOf(group, traces.length))
+      .map((group) => destinationOf(group, known.length))
       .sort((a, b) => b.probes - a.probes || (a.subject < b.subject ? -1 : 1)),
     path: fullest(traces).map(({probe: _, ...hop}) => hop),
     incomplete: traces.filter((trace) => !isComplete(trace)).length,
@@ -75,6 +76,16 @@ export function summarise(
 export function isComplete(trace: readonly TraceHop[]): boolean {
   const announced = trace.reduce((sum, {further}) => sum + further, 0)
   return trace.some(isFirst) && trace.length >= announced + 1
+}
+
+/** Nothing shows whether a leaf node mapped it. */
+function isLostAtLeaf(trace: readonly TraceHop[]): boolean {
+  const events = trace.flatMap((hop) => hop.events)
+  return (
+    !isComplete(trace) &&
+    events.some((event) => event.type === 'out' && event.to === 'leaf' && event.error === undefined) &&
+    !events.some(({type}) => type === 'mapped')
+  )
 }
 
 interface End {
