@@ -155,6 +155,8 @@ interface HeldFlags {
 
 /** A command that reads or changes routes. */
 export abstract class RoutesCommand<Result extends object> extends LatticeCommand<Result> {
+  #services: ReturnType<typeof servicesPlace> | undefined
+
   /** Tells of records that nobody can read; what they say may be live all the same. */
   protected async tellUnreadable(routes: Routes): Promise<{readonly unreadable?: readonly string[]}> {
     const unreadable = await routes.unreadable()
@@ -165,7 +167,8 @@ export abstract class RoutesCommand<Result extends object> extends LatticeComman
   }
 
   protected override routeAccess(flags: Parameters<typeof routeAccess>[0] & HeldFlags): RouteAccess {
-    const services = servicesPlace(flags.services, (text) => this.note(text))
+    // A command that opens its routes anew tells of the file once.
+    const services = (this.#services ??= servicesPlace(flags.services, (text) => this.note(text)))
     const access = {...routeAccess(flags), services}
     if (access.applyWith === undefined) return access
     // Who holds a route puts it back on Ctrl-C, and has to know what is live for that.

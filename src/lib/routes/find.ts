@@ -41,7 +41,7 @@ export async function knownEntities(deps: RouteDeps, store: RouteStore, target: 
     resolveEntity(ref, withKeys([...running.entities, ...(running.declared ?? [])], [ref])).kind !== 'missing'
   const stored = needless ? [] : await store.list({readable: true})
   const recorded = stored.filter(({record: {kind}}) => kind === 'subject' || kind === 'service')
-  return {lattice, ...tellOfFile(deps, withAll(running, recorded, target))}
+  return {lattice, ...tellOfFile(deps, withAll(running, recorded, target), target)}
 }
 
 /** Everything that runs and every route that is recorded; a record that nobody can read, or of a key not its own, is none. */
@@ -53,7 +53,7 @@ export async function knownRoutes(deps: RouteDeps, store: RouteStore, target: Ta
     return {lattice, entities: [entity], routes: stored === undefined ? [] : [stored]}
   }
   const [running, routes] = await Promise.all([whatRuns(deps, target), store.list({readable: true})])
-  return {lattice, ...tellOfFile(deps, withAll(running, routes, target)), routes: routes.filter(isOfItsKey)}
+  return {lattice, ...tellOfFile(deps, withAll(running, routes, target), target), routes: routes.filter(isOfItsKey)}
 }
 
 interface Running {
@@ -90,9 +90,9 @@ async function whatRuns(deps: RouteDeps, {ref, sources = []}: Target): Promise<R
 }
 
 /** Whoever did not name the file is told which it is where it matters. */
-function tellOfFile(deps: RouteDeps, {file, ...known}: Found): Omit<Found, 'file'> {
+function tellOfFile(deps: RouteDeps, {file, ...known}: Found, {ref}: Target): Omit<Found, 'file'> {
   if (file?.found === true) {
-    const names = new Set(file.services.map(({name}) => name))
+    const names = new Set(namedServices(file.services, ref).map(({name}) => name))
     const used = known.entities.some(({kind, key}) => kind === 'service' && names.has(key))
     deps.access?.services?.tell?.({file: file.file, used})
   }

@@ -266,6 +266,10 @@ describe('what a file says', () => {
         run(RouteAb, [...argv, '--dry-run', '--json'], {...operatorEnv(server), LATTICE_SERVICES: '', CI: ci})
       const told = await found(undefined, '70/30', '--entity', name)
       expect(told).toMatchObject({exitCode: 0, stderr: "Services are declared in 'services.yaml'.\n"})
+      const stepped = ['--to', '2.0.0', '--step', '50,100', '--every', '100ms', '--gate', 'none']
+      const steps = await run(RouteCanary, [name, ...stepped], {...operatorEnv(server), LATTICE_SERVICES: ''})
+      expect(steps).toMatchObject({exitCode: 0})
+      expect(steps.stderr.match(/Services are declared/g)).toHaveLength(1)
       expect(await found(undefined, '70/30', '--entity', 'echo')).toMatchObject({
         exitCode: 4,
         stderr: expect.not.stringContaining('Services are declared') as string,
