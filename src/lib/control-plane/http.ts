@@ -69,10 +69,7 @@ async function readAll(response: IncomingMessage, asked: Asked): Promise<string>
   let size = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > mostBytes) {
-      response.destroy()
-      throw new MalformedAnswerError(asked, `is longer than ${mostBytes / 1024 / 1024} MiB`)
-    }
+    if (size > mostBytes) throw new MalformedAnswerError(asked, `is longer than ${mostBytes / 1024 / 1024} MiB`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

@@ -273,6 +273,17 @@ describe('taking back', () => {
     expect(plane.patches()).toEqual([])
   })
 
+  test('leaves what another tool sets just before', async () => {
+    await driver.apply(change)
+    const sent = plane.patches().length
+    plane.interfere('GET', accounts, async (_response, {serve}) => {
+      await serve()
+      account.mappings = {ours: [{subject: 'ours.v9', weight: 100}]}
+    })
+    expect(await driver.takeBack({change, previous}, 0)).toBe('foreign')
+    expect(plane.patches()).toHaveLength(sent)
+  })
+
   test('says when it failed', async () => {
     await driver.apply(change)
     plane.interfere('PATCH', accounts, answering(403))
