@@ -20,7 +20,7 @@ const layers = {
   cache: ['entity', 'records', 'nats', 'keys', 'output'],
   edit: ['entity', 'records', 'cache', 'keys', 'output'],
   transfer: ['files', 'entity', 'records', 'cache', 'nats', 'keys'],
-  leaf: ['routing', 'nats', 'keys'],
+  leaf: ['files', 'routing', 'nats', 'keys'],
   'leaf-server': ['files', 'entity', 'keys', 'nats', 'routing', 'conf', 'apply', 'leaf', 'server', 'routes'],
   apply: ['files', 'entity', 'routing', 'conf', 'nats', 'nsc', 'keys', 'server', 'leaf'],
   'control-plane': ['files', 'routing', 'apply', 'nats', 'keys', 'output'],

@@ -25,8 +25,8 @@ import {mappingsOf, readGroup, serverView, tableOf, type LeafGroup, type LeafTar
 
 export interface LeafDriverOptions extends LeafTarget {
   readonly clock: Clock
-  /** Signs changes; undefined: there is none, so they can be planned only. */
-  readonly key: SigningKey | undefined
+  /** Whatever signs changes at such a leaf node; undefined: there is nothing, so they can be planned only. */
+  readonly findKey?: ((leaf: HeardLeaf) => Promise<SigningKey | undefined>) | undefined
   /**
    * What the account's own servers do with messages to the sources now, found out by messages that nobody gets: whether
    * they hand them to a leaf node that splits for the whole account.
@@ -37,7 +37,13 @@ export interface LeafDriverOptions extends LeafTarget {
 /** Opens the driver for leaf nodes of ours, which need no more than a user of the account; throws what readGroup throws. */
 export async function openLeafDriver(options: LeafDriverOptions): Promise<LeafDriver> {
   const group = await readGroup(options, {newest: true})
-  return new LeafDriver({...options, name: group.name}, group)
+  const key = await options.findKey?.(group.leaves[0]!)
+  return new LeafDriver({...options, name: group.name, key}, group)
+}
+
+/** The driver's options with what was found out once. */
+interface OpenLeaves extends LeafDriverOptions {
+  readonly key: SigningKey | undefined
 }
 
 export class LeafDriver implements Driver {
@@ -48,11 +54,11 @@ export class LeafDriver implements Driver {
   readonly reach: HeardLeaf['form']
   /** Those that were there when it was opened. */
   readonly leaves: readonly HeardLeaf[]
-  readonly #options: LeafDriverOptions
+  readonly #options: OpenLeaves
   /** Who answered once need not be waited for again. */
   readonly #expect: number
 
-  constructor(options: LeafDriverOptions, group: LeafGroup) {
+  constructor(options: OpenLeaves, group: LeafGroup) {
     const {leaves, answered} = group
     this.#options = options
     this.#expect = answered
@@ -63,6 +69,11 @@ export class LeafDriver implements Driver {
 
   async read(options: ReadOptions = {}): Promise<TableView> {
     return viewOf(await this.#group(options))
+  }
+
+  /** What signs its changes. */
+  get key(): SigningKey | undefined {
+    return this.#options.key
   }
 
   #group(options: ReadOptions): Promise<LeafGroup> {

@@ -7,6 +7,9 @@ import {z} from 'zod'
 import {ServerError} from '../errors.js'
 import {stateDir} from '../files/paths.js'
 import {writeFileAtomic} from '../files/write-file.js'
+import {controlKeyName, leafFolder} from '../leaf/folder.js'
+
+export {leafFolder} from '../leaf/folder.js'
 
 const processSchema = z.object({pid: z.number(), startTime: z.string()})
 
@@ -37,11 +40,6 @@ export interface LeafKey {
   readonly name: string
 }
 
-/** The folder in the user's state directory that stands for one leaf node. */
-export function leafFolder({lattice, name}: LeafKey): string {
-  return join(stateDir(), 'lattice-leaf', lattice, name)
-}
-
 /** Paths of one leaf node's files; all in its folder. */
 export function leafFiles(folder: string): Readonly<Record<keyof typeof fileNames, string>> {
   const entries = Object.entries(fileNames).map(([key, name]) => [key, join(folder, name)] as const)
@@ -51,7 +49,7 @@ export function leafFiles(folder: string): Readonly<Record<keyof typeof fileName
 const fileNames = {
   config: 'leaf.conf',
   mappings: 'lattice-mappings.conf',
-  controlKey: 'control.nk',
+  controlKey: controlKeyName,
   creds: 'user.creds',
   systemContext: 'sys.json',
   serverLog: 'server.log',

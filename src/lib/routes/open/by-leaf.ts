@@ -1,8 +1,13 @@
+import {access, constants} from 'node:fs/promises'
+import {join} from 'node:path'
+
 import {readFacts} from '../../apply/account-state.js'
 import type {ServerOutcome, TableChange, TableView} from '../../apply/driver.js'
 import {openLeafDriver} from '../../apply/leaf-driver.js'
 import {systemClock} from '../../clock.js'
 import type {SigningKey} from '../../keys/nkey.js'
+import type {HeardLeaf} from '../../leaf/client.js'
+import {controlKeyName, leafFolder} from '../../leaf/folder.js'
 import {readSeed, userKey} from '../../nats/creds.js'
 import {LeafMonitoring} from '../proof/leaf-monitoring.js'
 import {OwnMonitoring} from '../proof/own-monitoring.js'
@@ -15,17 +20,15 @@ import {needJetStream} from './needs.js'
 
 /** Leaf nodes of ours, which take changes from a user of the account. */
 export async function openByLeaf(deps: RouteDeps, who: Who, {repair = false}: SessionOptions): Promise<Session> {
-  const {connection, spec, clock = systemClock, access = {}} = deps
+  const {connection, spec, clock = systemClock, access: {leaf: name, state} = {}} = deps
   const {lattice, timeoutMs} = spec
-  const [key, , store] = await allOrMissing([
-    leafKey(deps),
-    needJetStream(deps),
-    openStore(connection, spec, access.state),
-  ])
+  const [own, , store] = await allOrMissing([leafKey(deps), needJetStream(deps), openStore(connection, spec, state)])
+  const findKey = async (leaf: HeardLeaf): Promise<SigningKey | undefined> => own ?? localKey(lattice, leaf)
   const hub = new OwnMonitoring(connection, timeoutMs)
   const probe = (change: TableChange, withinMs: number): Promise<ServerOutcome[]> =>
     probeChange({deps, system: hub}, change, withinMs)
-  const driver = await openLeafDriver({connection, lattice, name: access.leaf, timeoutMs, key, clock, probe})
+  const driver = await openLeafDriver({connection, lattice, name, timeoutMs, findKey, clock, probe})
+  const {key} = driver
   const system = new LeafMonitoring(connection, driver.leaves, timeoutMs)
   const [facts, view] = await Promise.all([readFacts({system, clock}), driver.read({newest: repair})])
   const sealer = key === undefined ? {} : {sealer: key}
@@ -37,7 +40,7 @@ export async function openByLeaf(deps: RouteDeps, who: Who, {repair = false}: Se
 export async function readByLeaf({connection, spec, access, clock = systemClock}: RouteDeps): Promise<TableView> {
   const {lattice, timeoutMs} = spec
   const name = access?.leaf
-  const driver = await openLeafDriver({connection, lattice, name, timeoutMs, key: undefined, clock})
+  const driver = await openLeafDriver({connection, lattice, name, timeoutMs, clock})
   return driver.read({newest: true})
 }
 
@@ -46,4 +49,17 @@ async function leafKey({spec, access}: RouteDeps): Promise<SigningKey | undefine
   const {timeoutMs, confinedTo} = spec
   if (access?.leafKeyFile === undefined) return userKey(spec)
   return readSeed(access.leafKeyFile, {purpose: 'leaf key file', kind: 'U', confinedTo, timeoutMs})
+}
+
+/** Who may read the folder of a leaf node of this machine may change it. */
+async function localKey(lattice: string, {name}: HeardLeaf): Promise<SigningKey | undefined> {
+  const file = join(leafFolder({lattice, name}), controlKeyName)
+  return (await canRead(file)) ? readSeed(file, {purpose: 'control key', kind: 'U'}) : undefined
+}
+
+function canRead(file: string): Promise<boolean> {
+  return access(file, constants.R_OK).then(
+    () => true,
+    () => false,
+  )
 }
