@@ -53,3 +53,48 @@ ${config}`,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }
+
+/** Several servers of one hub, all of which take leaf nodes. */
+export interface LeafCluster extends AsyncDisposable {
+  readonly servers: readonly TestServer[]
+  readonly remotes: readonly string[]
+  spec: () => ConnectSpec
+}
+
+/** Starts a cluster without JetStream, whose only account has user `app`. */
+export async function startLeafCluster(size: number): Promise<LeafCluster> {
+  await using unlessStarted = new AsyncDisposableStack()
+  const ports = await Promise.all(Array.from({length: 2 * size}, () => freePort()))
+  const [leafPorts, clusterPorts] = [ports.slice(0, size), ports.slice(size)]
+  const routes = clusterPorts.map((port) => `nats://127.0.0.1:${port}`).join(', ')
+  const servers = await Promise.all(
+    leafPorts.map((port, index) =>
+      startNatsServer({
+        serverName: `HUB${index}`,
+        config: `
+leafnodes {listen: "127.0.0.1:${port}"}
+cluster {name: hub, listen: "127.0.0.1:${clusterPorts[index]!}", routes: [${routes}]}
+accounts {
+  SHOP {users: [{user: app, password: app}]}
+  SYS {users: [{user: sys, password: sys}]}
+}
+system_account: SYS`,
+      }),
+    ),
+  )
+  for (const server of servers) unlessStarted.use(server)
+  const ends = unlessStarted.move()
+  return {
+    servers,
+    remotes: leafPorts.map((port) => `nats-leaf://127.0.0.1:${port}`),
+    spec: () => ({
+      servers: servers.map(({url}) => url),
+      credentials: {kind: 'user', user: 'app', password: 'app'},
+      lattice: 'default',
+      protected: false,
+      timeoutMs: 5000,
+      connectTimeoutMs: 5000,
+    }),
+    [Symbol.asyncDispose]: () => ends.disposeAsync(),
+  }
+}

@@ -39,7 +39,7 @@ export async function runLeafNode(spec: ConnectSpec, {folder, ...settings}: Leaf
   const end = new AbortController()
   const wanted = {...defaults, sources: settings.accountWide === true ? [] : ['orders.>'], ...settings}
   const report = (event: LeafReport): void => void reports.push(event)
-  const running = runLeaf(spec, wanted, {signal: end.signal, clock: systemClock, report, folder: path})
+  const running = runLeaf(spec, wanted, {signal: end.signal, clock: systemClock, report, folder: path, everyMs: 300})
   let failure: Error | undefined
   running.catch((error: unknown) => (failure = error as Error))
   const stop = async (): Promise<void> => {

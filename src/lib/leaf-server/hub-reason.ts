@@ -47,6 +47,7 @@ function explain(text: string): string {
   if (/authorization violation/i.test(text)) {
     return 'the servers refuse this user as a leaf node: wrong or revoked credentials, or a user that may not connect as LEAFNODE'
   }
+  if (/revoked/i.test(text)) return 'the user was revoked'
   if (/maximum.*leaf/i.test(text)) return `the account takes no more leaf nodes (${text})`
   if (/expired/i.test(text)) return `the credentials have expired (${text})`
   if (/connection refused/i.test(text)) return `nobody takes leaf nodes there (${text.replace(/^.*\): /, '')})`

@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly report: Report
   /** Where its files lie; default: in the user's state directory, by its name. */
   readonly folder?: string | undefined
+  /** Milliseconds between two looks at whether all is well; default 2000. */
+  readonly everyMs?: number | undefined
 }
 
 /** What `leaf run` would do. */
@@ -107,7 +109,7 @@ interface Running extends RunOptions {
 }
 
 async function runLocked({spec, settings, record: known, ...options}: Running): Promise<LeafRan> {
-  const {signal, clock, report, folder, files} = options
+  const {signal, clock, report, folder, files, everyMs} = options
   const binary = await ensureNatsServer({offline: settings.offline})
   const hub = await openConnection(spec, {name: `lattice leaf ${known.name}`, reconnect: 'forever'})
   try {
@@ -123,9 +125,9 @@ async function runLocked({spec, settings, record: known, ...options}: Running): 
       files,
       config: await leafConfig(spec, settings, {record, hub, folder}),
       listen: settings.listen,
-      timeoutMs: Math.max(spec.timeoutMs, 5000),
+      timeoutMs: spec.timeoutMs,
     }
-    await runServer({hub, record, start, keys, spec, signal, report})
+    await runServer({hub, record, start, keys, spec, signal, report, everyMs})
   } finally {
     await hub.close()
   }
@@ -175,10 +177,11 @@ interface ServerRun {
   readonly spec: ConnectSpec
   readonly signal: AbortSignal
   readonly report: Report
+  readonly everyMs: number | undefined
 }
 
 async function runServer(run: ServerRun): Promise<void> {
-  const {hub, record, start, keys, spec, signal, report} = run
+  const {hub, record, start, keys, spec, signal, report, everyMs} = run
   const {files, folder, clock} = start
   const {timeoutMs} = spec
   const remotes = start.config.remote.urls.map((url) => url.replace(/\/\/[^@/]*@/, '//'))
@@ -213,6 +216,7 @@ async function runServer(run: ServerRun): Promise<void> {
     clock,
     timeoutMs,
     signal,
+    everyMs,
     wake: freshWake,
   })
   report({kind: 'draining', reason: String(signal.reason)})

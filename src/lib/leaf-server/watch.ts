@@ -25,15 +25,15 @@ export interface WatchOptions {
   readonly clock: Clock
   readonly timeoutMs: number
   readonly signal: AbortSignal
+  /** Milliseconds between two looks; default 2000. */
+  readonly everyMs?: number | undefined
   /** Aborted when there is something to look at right now. */
   readonly wake: () => AbortSignal
 }
 
-const everyMs = 2000
-
 /** Looks after a running leaf node until the signal aborts; no problem ends it. */
 export async function watchLeaf(options: WatchOptions): Promise<void> {
-  const {clock, signal, wake, supervisor, agent, problems, logFile} = options
+  const {clock, signal, wake, supervisor, agent, problems, logFile, everyMs = 2000} = options
   const link = {logFrom: await logEnd(logFile)}
   const hub = followHub(options.hub)
   while (!isOver(signal)) {
@@ -43,8 +43,10 @@ export async function watchLeaf(options: WatchOptions): Promise<void> {
     await supervisor.mend(signal)
     if (isOver(signal)) return
     await agent.renewKeys()
+    // Before the state: what is written while that is read may be why it is bad the next time.
+    const logAt = await logEnd(logFile)
     const state = await agent.state()
-    problems.tell(await find(options, {state, link, hubIsThere: hub.isThere()}))
+    problems.tell(await find(options, {state, link, logAt, hubIsThere: hub.isThere()}))
   }
 }
 
@@ -56,6 +58,7 @@ interface Seen {
   readonly state: LeafState
   /** Where the log ended when the servers were last connected. */
   readonly link: {logFrom: number}
+  readonly logAt: number
   readonly hubIsThere: boolean
 }
 
@@ -67,7 +70,7 @@ async function find(options: WatchOptions, seen: Seen): Promise<Found[]> {
   return [...link, ...table, ...(await findOthers(options, state))]
 }
 
-async function findLink({logFile, remotes}: WatchOptions, {state, link, hubIsThere}: Seen): Promise<Found[]> {
+async function findLink({logFile, remotes}: WatchOptions, {state, link, logAt, hubIsThere}: Seen): Promise<Found[]> {
   if (state.live === null) return [{kind: 'server-lost', sentence: 'The nats-server of the leaf node does not answer.'}]
   const where = remotes.map((url) => `'${url}'`).join(', ')
   if (!state.connected) {
@@ -79,11 +82,11 @@ async function findLink({logFile, remotes}: WatchOptions, {state, link, hubIsThe
       },
     ]
   }
-  link.logFrom = await logEnd(logFile)
+  link.logFrom = logAt
   if (hubIsThere) return []
   return [
     {
-      kind: 'hub-lost',
+      kind: 'agent-lost',
       sentence: 'The leaf node splits, and its agent is not connected: it cannot be asked or changed.',
     },
   ]
