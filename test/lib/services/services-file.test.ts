@@ -6,14 +6,17 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {z} from 'zod'
 
 import {LatticeError, UsageError} from '../../../src/lib/errors.js'
+import {subjectsOverlap} from '../../../src/lib/routing/subject.js'
 import {findServices, type ServicesPlace} from '../../../src/lib/services/services-file-find.js'
 import {judgeServices} from '../../../src/lib/services/services-file-lint.js'
 import {
   isServicesFile,
   readServicesFile,
   servicesSchema,
+  type DeclaredService,
   type ReadServices,
 } from '../../../src/lib/services/services-file.js'
+import {readTemplate} from '../../../src/lib/services/template.js'
 import {tempFolder, type TempFolder} from '../../support/temp.js'
 
 const head = 'format: lattice-services/1\nservices:\n'
@@ -210,6 +213,26 @@ describe('what is wrong with a file', () => {
       faults.some((fault) => fault.startsWith(sentence)),
       faults.join('\n'),
     ).toBe(true)
+  })
+
+  test('is each source that overlaps one before it', () => {
+    const token = fc.constantFrom('a', 'b', '*')
+    const sources = fc
+      .tuple(fc.constantFrom('a', 'b'), fc.array(token, {maxLength: 2}), fc.constantFrom([], ['>']))
+      .map(([first, rest, tail]) => [first, ...rest, ...tail].join('.'))
+    fc.assert(
+      fc.property(fc.uniqueArray(sources, {maxLength: 8}), (all) => {
+        const services = all.map((source, index): DeclaredService => {
+          let wildcards = 0
+          const tokens = source.split('.').map((each) => (each === '*' ? `$${++wildcards}` : each))
+          const template = readTemplate(`leg${index}.{v}.${tokens.join('.')}`)
+          return {name: `s${index}`, lattice: 'default', where: '', sources: [{source, template, where: ''}]}
+        })
+        const found = judgeServices(services).map(({rule, source}) => `${rule} ${source ?? ''}`)
+        const overlapping = all.filter((one, index) => all.slice(0, index).some((other) => subjectsOverlap(one, other)))
+        expect(found).toEqual(overlapping.map((source) => `overlap ${source}`))
+      }),
+    )
   })
 
   test('is told within a moment of thousands of sources', async () => {
