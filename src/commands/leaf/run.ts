@@ -1,3 +1,4 @@
+import type {Interfaces} from '@oclif/core'
 import * as Flags from '@oclif/core/flags'
 
 import {LatticeCommand} from '../../lib/cli/command.js'
@@ -14,6 +15,22 @@ const listenFlag = Flags.custom<ListenAddress>({
   helpValue: 'HOST:PORT',
   parse: (text) => Promise.resolve(parseListen(text)),
 })
+
+/** What a leaf node is told, whoever starts it. */
+export function leafSettings(flags: Interfaces.InferredFlags<typeof LeafRun.flags>): LeafSettings {
+  return {
+    name: flags.name,
+    sources: flags.source,
+    accountWide: flags['account-wide'],
+    listen: flags.listen,
+    remotes: flags.remote,
+    acceptKeys: flags['accept-key'],
+    leafKeyFile: flags['leaf-key'],
+    usersFile: flags['users-file'],
+    allow: flags.allow,
+    offline: flags.offline,
+  }
+}
 
 export default class LeafRun extends LatticeCommand<LeafRan> {
   static override summary = 'Run a leaf node of your account that splits what its callers send.'
@@ -79,18 +96,7 @@ export default class LeafRun extends LatticeCommand<LeafRan> {
 
   async run(): Promise<LeafRan> {
     const {flags} = await this.parse(LeafRun)
-    const settings: LeafSettings = {
-      name: flags.name,
-      sources: flags.source,
-      accountWide: flags['account-wide'],
-      listen: flags.listen,
-      remotes: flags.remote,
-      acceptKeys: flags['accept-key'],
-      leafKeyFile: flags['leaf-key'],
-      usersFile: flags['users-file'],
-      allow: flags.allow,
-      offline: flags.offline,
-    }
+    const settings = leafSettings(flags)
     const spec = await this.spec(flags)
     const report = (event: LeafReport): void => this.#tell(event)
     if (flags['dry-run']) return this.#show(await planLeaf(spec, settings, {report}), leafPlanView)

@@ -50,6 +50,7 @@ export const commandTable: Readonly<Record<string, Load>> = {
   'host ls': () => import('../../commands/host/ls.js'),
   'host run': () => import('../../commands/host/run.js'),
   'leaf ls': () => import('../../commands/leaf/ls.js'),
+  'leaf render': () => import('../../commands/leaf/render.js'),
   'leaf run': () => import('../../commands/leaf/run.js'),
   'leaf stop': () => import('../../commands/leaf/stop.js'),
   'link del': () => import('../../commands/link/del.js'),

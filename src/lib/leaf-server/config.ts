@@ -14,6 +14,8 @@ export interface LeafConfig {
   readonly remote: LeafRemote
   readonly logFile?: string | undefined
   readonly pidFile?: string | undefined
+  /** Where our file of mappings is, as the configuration is to include it; default: beside it. */
+  readonly mappingsInclude?: string | undefined
   /** Port of the monitoring, where nothing else shows that it is ready. */
   readonly monitorPort?: number | undefined
 }
@@ -66,8 +68,10 @@ export function renderLeafConfig(config: LeafConfig): string {
   const remotes = beside ? remotesBeside(config.remote) : [renderRemote(config.remote)]
   const user = system === undefined ? '' : `{user: ${quote(system.user)}, password: ${quote(system.password)}}`
   const lines = [
-    '# Written by lattice; changes are lost when the leaf node starts again.',
-    `server_name: ${quote(name)}`,
+    logFile === undefined
+      ? '# A leaf node, written by lattice; each one needs a server_name of its own.'
+      : '# Written by lattice; changes are lost when the leaf node starts again.',
+    `server_name: ${quoteOrName(name)}`,
     `listen: ${quote(listen)}`,
     ...(maxPayload === undefined ? [] : [`max_payload: ${maxPayload}`]),
     ...(logFile === undefined ? [] : [`log_file: ${quote(logFile)}`, 'logfile_size_limit: 10MB', 'logfile_max_num: 3']),
@@ -82,10 +86,11 @@ export function renderLeafConfig(config: LeafConfig): string {
   return `${lines.join('\n')}\n`
 }
 
-function wholeAccount({usersInclude}: LeafConfig): string[] {
+function wholeAccount(config: LeafConfig): string[] {
+  const {usersInclude} = config
   return [
     ...(usersInclude === undefined ? [] : [`authorization {\n  include ${quote(usersInclude)}\n}`]),
-    "include 'lattice-mappings.conf'",
+    includeMappings(config),
   ]
 }
 
@@ -103,8 +108,9 @@ function remotesBeside({denyImports, ...remote}: LeafRemote): string[] {
 }
 
 /** An answer may come in several messages, and whoever asks where a message goes is told. */
-function callers({usersInclude, remote: {denyImports}}: LeafConfig): string[] {
-  const sources = denyImports.map(quote)
+function callers(config: LeafConfig): string[] {
+  const {usersInclude, remote} = config
+  const sources = remote.denyImports.map(quote)
   const exports = sources.map((source) => {
     return `{service: ${source}, response_type: stream, threshold: "30s", allow_trace: true}`
   })
@@ -117,7 +123,7 @@ function callers({usersInclude, remote: {denyImports}}: LeafConfig): string[] {
     // Without a file of users whoever reaches the port is this one, and that is this machine.
     `    ${usersInclude === undefined ? 'users: [{user: caller, password: caller}]' : `include ${quote(usersInclude)}`}`,
     `    imports: [\n${imports.map((one) => `      ${one}`).join('\n')}\n    ]`,
-    "    include 'lattice-mappings.conf'",
+    `    ${includeMappings(config)}`,
     '  }',
   ]
 }
@@ -127,10 +133,10 @@ function renderRemote(
   more: readonly string[] = [],
 ): string {
   const lines = [
-    `urls: [${urls.map(quote).join(', ')}]`,
+    `urls: [${urls.map(quoteOrName).join(', ')}]`,
     ...more,
     ...(credentials === undefined ? [] : [`credentials: ${quote(credentials)}`]),
-    ...(nkeySeed === undefined ? [] : [`nkey: ${quote(nkeySeed)}`]),
+    ...(nkeySeed === undefined ? [] : [`nkey: ${quoteOrName(nkeySeed)}`]),
     ...(tls === undefined ? [] : [renderTls(tls)]),
     ...(denyImports.length === 0 ? [] : [`deny_imports: [${denyImports.map(quote).join(', ')}]`]),
   ]
@@ -145,6 +151,15 @@ function renderTls({ca, cert, key, handshakeFirst}: NonNullable<LeafRemote['tls'
     ...(handshakeFirst === true ? ['handshake_first: true'] : []),
   ]
   return `tls {${entries.join(', ')}}`
+}
+
+function includeMappings({mappingsInclude = 'lattice-mappings.conf'}: LeafConfig): string {
+  return `include ${quote(mappingsInclude)}`
+}
+
+/** A configuration for others names variables of the server's environment in place of secrets. */
+function quoteOrName(text: string): string {
+  return text.startsWith('$') ? text : quote(text)
 }
 
 function quote(text: string): string {
