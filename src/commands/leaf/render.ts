@@ -4,7 +4,7 @@ import {LatticeCommand} from '../../lib/cli/command.js'
 import {leafFormats, renderLeaf, type LeafFormat, type RenderedLeaf} from '../../lib/leaf-server/render/render.js'
 import LeafRun, {leafSettings} from './run.js'
 
-const {detach: _detach, 'dry-run': _dryRun, offline: _offline, ...leafFlags} = LeafRun.flags
+const {detach: _detach, 'dry-run': _dryRun, offline: _offline, confirm: _confirm, ...leafFlags} = LeafRun.flags
 
 export default class LeafRender extends LatticeCommand<RenderedLeaf> {
   static override summary = 'Write a leaf node out for systemd, for Kubernetes, or for tooling of your own.'
@@ -38,7 +38,7 @@ export default class LeafRender extends LatticeCommand<RenderedLeaf> {
   async run(): Promise<RenderedLeaf> {
     const {flags} = await this.parse(LeafRender)
     const {format, namespace, deployment, secret, image} = flags
-    const settings = leafSettings({...flags, detach: false, 'dry-run': false, offline: false})
+    const settings = leafSettings({...flags, confirm: undefined, detach: false, 'dry-run': false, offline: false})
     const options = {format, namespace, deployment, secret, image, reloaderImage: flags['reloader-image']}
 
     const rendered = await renderLeaf(await this.spec(flags), settings, options)

@@ -2,12 +2,14 @@ import type {Interfaces} from '@oclif/core'
 import * as Flags from '@oclif/core/flags'
 
 import {LatticeCommand} from '../../lib/cli/command.js'
+import {confirmFlag, refuseOther} from '../../lib/cli/confirm.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
 import {parseLeafName} from '../../lib/leaf/subjects.js'
 import {detachLeaf, type LeafStarted} from '../../lib/leaf-server/detach.js'
 import type {LeafReport} from '../../lib/leaf-server/report.js'
 import {planLeaf, runLeaf, type LeafPlan, type LeafRan} from '../../lib/leaf-server/run.js'
 import {parseListen, type LeafSettings, type ListenAddress} from '../../lib/leaf-server/settings.js'
+import type {ConnectSpec} from '../../lib/nats/spec.js'
 import {leafPlanView, leafReportLine, leafStartedView} from '../../lib/output/leaf.js'
 
 const nameFlag = Flags.custom({helpValue: 'NAME', parse: (text) => Promise.resolve(parseLeafName(text))})
@@ -87,6 +89,7 @@ export default class LeafRun extends LatticeCommand<LeafRan> {
       options: ['source-doubled'],
       summary: 'Run in spite of this.',
     }),
+    confirm: confirmFlag,
     detach: Flags.boolean({default: false, summary: 'Run it in the background; lattice leaf stop ends it.'}),
     'dry-run': dryRunFlag,
     offline: Flags.boolean({default: false, summary: 'Never fetch nats-server (LATTICE_OFFLINE=1).'}),
@@ -100,13 +103,22 @@ export default class LeafRun extends LatticeCommand<LeafRan> {
     const spec = await this.spec(flags)
     const report = (event: LeafReport): void => this.#tell(event)
     if (flags['dry-run']) return this.#show(await planLeaf(spec, settings, {report}), leafPlanView)
-    if (flags.detach) return this.#show(await this.#detach(settings, spec), leafStartedView)
+    const named = await this.#agree(settings, spec, flags.confirm)
+    if (flags.detach) return this.#show(await this.#detach(settings, spec, named), leafStartedView)
     return runLeaf(spec, settings, {signal: this.signal(), clock: this.clock, report})
   }
 
-  #detach({name}: LeafSettings, {lattice, timeoutMs}: {lattice: string; timeoutMs: number}): Promise<LeafStarted> {
+  /** One for the whole account changes what callers elsewhere get; the words that say so to whoever runs it for us. */
+  async #agree({accountWide}: LeafSettings, spec: ConnectSpec, given: string | undefined): Promise<string[]> {
+    refuseOther(spec.context, given)
+    if (!accountWide || !spec.protected || spec.context === undefined) return []
+    await this.confirmed(spec.context, given)
+    return given === undefined ? ['--confirm', spec.context] : []
+  }
+
+  #detach({name}: LeafSettings, {lattice, timeoutMs}: ConnectSpec, more: readonly string[]): Promise<LeafStarted> {
     const report = (event: LeafReport): void => this.note(leafReportLine(event))
-    const options = {argv: this.argv, clock: this.clock, report, timeoutMs: timeoutMs + 20_000}
+    const options = {argv: [...this.argv, ...more], clock: this.clock, report, timeoutMs: timeoutMs + 20_000}
     return detachLeaf({key: {lattice, name}, ...options})
   }
 

@@ -1,6 +1,7 @@
 import * as Flags from '@oclif/core/flags'
 
 import {LatticeCommand} from '../../lib/cli/command.js'
+import {confirmFlag, refuseOther} from '../../lib/cli/confirm.js'
 import {dryRunFlag} from '../../lib/cli/flags.js'
 import {parseLeafName} from '../../lib/leaf/subjects.js'
 import {stopLeaf, type LeafStopped} from '../../lib/leaf-server/stop.js'
@@ -28,15 +29,20 @@ export default class LeafStop extends LatticeCommand<LeafStopped> {
       options: ['in-use'],
       summary: 'End it in spite of this.',
     }),
+    confirm: confirmFlag,
     'dry-run': dryRunFlag,
   }
 
   async run(): Promise<LeafStopped> {
     const {flags} = await this.parse(LeafStop)
-    const {lattice} = await this.spec(flags)
+    const spec = await this.spec(flags)
+    refuseOther(spec.context, flags.confirm)
+    if (spec.protected && spec.context !== undefined && !flags['dry-run']) {
+      await this.confirmed(spec.context, flags.confirm)
+    }
 
     const options = {allow: flags.allow, dryRun: flags['dry-run'], clock: this.clock}
-    const stopped = await stopLeaf({lattice, name: flags.name}, options)
+    const stopped = await stopLeaf({lattice: spec.lattice, name: flags.name}, options)
 
     this.log(leafStoppedView(stopped))
     return stopped
