@@ -3,7 +3,7 @@ import {z} from 'zod'
 
 import {LatticeError} from '../errors.js'
 import {decodeToken} from '../keys/token.js'
-import {requestJson} from '../nats/request.js'
+import {requestOwnServer} from '../nats/request-own.js'
 import {permissionsOf, type Permissions} from './permissions.js'
 
 /** What the server tells a user about itself (2.10 and later). */
@@ -49,7 +49,7 @@ const infoSchema = z.object({
 /** Asks the server who we are and what we may do; undefined when it does not tell: it is too old, or we may not ask. */
 export async function askUser(nc: NatsConnection, timeoutMs: number): Promise<ToldUser | undefined> {
   try {
-    const {server, data} = infoSchema.parse(await requestJson(nc, userInfoSubject, undefined, {timeoutMs}))
+    const {server, data} = infoSchema.parse(await requestOwnServer(nc, userInfoSubject, timeoutMs))
     const {user: id, account, account_name: accountName, permissions} = data
     const now = Date.parse(server.time ?? '')
     return {

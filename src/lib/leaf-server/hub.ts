@@ -2,7 +2,8 @@ import type {NatsConnection} from '@nats-io/transport-node'
 import {z} from 'zod'
 
 import {grantOf, refusal, type Grant} from '../nats/grants.js'
-import {NoRespondersError, requestJson} from '../nats/request.js'
+import {requestOwnServer} from '../nats/request-own.js'
+import {NoRespondersError} from '../nats/request.js'
 import {OwnMonitoring} from '../routes/proof/own-monitoring.js'
 import {subjectsOverlap} from '../routing/subject.js'
 
@@ -23,7 +24,7 @@ export interface HubUser {
 
 /** Asks the account's servers what the user of a connection may do. */
 export async function readHubUser(hub: NatsConnection, timeoutMs: number): Promise<HubUser> {
-  const reply = await requestJson(hub, '$SYS.REQ.USER.INFO', undefined, {timeoutMs, again: true}).catch(noAnswer)
+  const reply = await requestOwnServer(hub, '$SYS.REQ.USER.INFO', timeoutMs).catch(noAnswer)
   const {publish, subscribe} = userSchema.parse(reply).data?.permissions ?? {}
   return {publish: grantOf(publish), subscribe: grantOf(subscribe)}
 }

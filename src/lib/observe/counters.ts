@@ -1,9 +1,9 @@
-import type {NatsConnection} from '@nats-io/transport-node'
+import type {Msg, NatsConnection} from '@nats-io/transport-node'
 import {z} from 'zod'
 
 import {ServerError} from '../errors.js'
 import {isOwnLeaf} from '../leaf/subjects.js'
-import {requestMany} from '../nats/request.js'
+import {requestMany, type GatherOptions} from '../nats/request.js'
 import {parseSystemReply, SystemClient, type Monitoring, type SystemReply} from '../nats/system.js'
 import {subjectsOverlap} from '../routing/subject.js'
 
@@ -89,7 +89,13 @@ const subszSchema = z.object({total: z.number().default(0), subscriptions_list: 
 const connzSchema = z.object({
   total: z.number().default(0),
   connections: z
-    .array(z.object({name: z.string().default(''), subscriptions_list_detail: z.array(subscriptionSchema).nullish()}))
+    .array(
+      z.object({
+        name: z.string().default(''),
+        kind: z.string().optional(),
+        subscriptions_list_detail: z.array(subscriptionSchema).nullish(),
+      }),
+    )
     .nullish(),
 })
 
@@ -116,8 +122,16 @@ async function askConnections(connection: NatsConnection, pattern: string): Prom
   const subject = '$SYS.REQ.ACCOUNT.PING.CONNZ'
   const alone = connection.info?.cluster === undefined
   const ask = (body: object): Promise<SystemReply[]> =>
-    gather(connection, {subject, body, ...(alone ? {expect: 1} : {})})
+    gather(connection, {subject, body, ...(alone ? {expect: (all) => isComplete(connection, all)} : {})})
   return askWhole(ask, {subscriptions: true, subscriptions_detail: true, filter_subject: pattern}, readConnz)
+}
+
+/** Servers of leaf nodes answer too, and may be first. */
+function isComplete(connection: NatsConnection, replies: readonly Msg[]): boolean {
+  const parsed = replies.map((reply) => parseSystemReply(reply, 'CONNZ'))
+  const own = parsed.find(({server}) => server.id === connection.info?.server_id)
+  const connections = connzSchema.safeParse(own?.data ?? {}).data?.connections ?? []
+  return own !== undefined && connections.every(({kind}) => kind !== 'Leafnode')
 }
 
 interface Page {
@@ -154,7 +168,7 @@ function readConnz(reply: SystemReply): Page {
   const {total, connections} = parse(connzSchema, reply, 'CONNZ')
   // What a leaf node of ours hears comes back under another subject, and is counted there.
   const subscriptions = (connections ?? [])
-    .filter(({name}) => !isOwnLeaf(name))
+    .filter(({name, kind}) => !isOwnLeaf(name) && !(kind === 'Leafnode' && isOwnLeaf(reply.server.name)))
     .flatMap(({subscriptions_list_detail: list}) => list ?? [])
   return {total, subscriptions}
 }
@@ -162,7 +176,7 @@ function readConnz(reply: SystemReply): Page {
 /** A server that went away must not hold up every measurement for the whole timeout. */
 async function gather(
   nc: NatsConnection,
-  {subject, body, expect}: {readonly subject: string; readonly body: object; readonly expect?: number},
+  {subject, body, expect}: {readonly subject: string; readonly body: object; readonly expect?: GatherOptions['expect']},
 ): Promise<SystemReply[]> {
   const messages = await requestMany(nc, subject, JSON.stringify(body), {
     timeoutMs,

@@ -5,7 +5,8 @@ import {z} from 'zod'
 
 import {ConnectionError} from '../errors.js'
 import {accountOf} from '../nats/creds.js'
-import {NoRespondersError, requestJson} from '../nats/request.js'
+import {requestOwnServer} from '../nats/request-own.js'
+import {NoRespondersError} from '../nats/request.js'
 import type {ConnectSpec} from '../nats/spec.js'
 
 /** Who acts, as far as it is known. */
@@ -59,9 +60,7 @@ export function formatWho({user, host, claimed}: Who): string {
 /** Servers before 2.10 do not answer. */
 async function askServer(nc: NatsConnection, timeoutMs: number): Promise<{user?: string; account?: string}> {
   try {
-    const {data = {}} = userSchema.parse(
-      await requestJson(nc, '$SYS.REQ.USER.INFO', undefined, {timeoutMs, again: true}),
-    )
+    const {data = {}} = userSchema.parse(await requestOwnServer(nc, '$SYS.REQ.USER.INFO', timeoutMs))
     return {...(data.user && {user: data.user}), ...(data.account && {account: data.account})}
   } catch (error) {
     if (error instanceof NoRespondersError) return {}

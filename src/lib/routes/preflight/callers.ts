@@ -4,7 +4,7 @@ import {readConfig} from '../../conf/read-config.js'
 import {LatticeError} from '../../errors.js'
 import {decodeToken, type JsonObject} from '../../keys/token.js'
 import {grantOf, meet, refusal, type Grant} from '../../nats/grants.js'
-import {requestJson} from '../../nats/request.js'
+import {requestOwnServer} from '../../nats/request-own.js'
 import type {Destination, MappingPlan} from '../../routing/plan.js'
 import {finding, type Finding} from '../../routing/rule-book.js'
 import {covers, patternOf} from '../../routing/subject.js'
@@ -184,8 +184,8 @@ const infoSchema = z.object({data: z.object({permissions: z.object({publish: gra
 /** Servers from 2.10 on tell a user what it may do. */
 async function readOwn({connection, spec}: Session['deps']): Promise<Caller[]> {
   try {
-    const options = {timeoutMs: Math.min(spec.timeoutMs, 2000), again: true}
-    const info = infoSchema.safeParse(await requestJson(connection, '$SYS.REQ.USER.INFO', undefined, options))
+    const reply = await requestOwnServer(connection, '$SYS.REQ.USER.INFO', Math.min(spec.timeoutMs, 2000))
+    const info = infoSchema.safeParse(reply)
     const grant = grantOf(info.data?.data.permissions?.publish)
     return [{name: 'the own user', grant, self: true}]
   } catch (error) {
