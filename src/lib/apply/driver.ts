@@ -114,6 +114,8 @@ export interface Driver {
   readonly durability?: Durability | undefined
   /** How long what was handed over may take to be live everywhere, in milliseconds, where that is not a matter of a moment. */
   readonly withinMs?: number
+  /** Throws where it could never carry the change, before anything is written. */
+  refuse?: (change: TableChange) => void
   read: (options?: ReadOptions) => Promise<TableView>
   /** Reads again, lets `inspect` judge, changes these sources and nothing else. Where the outcome is unknown: a SentUnknownError. */
   apply: (change: TableChange, options?: ApplyOptions) => Promise<Applied>

@@ -35,8 +35,8 @@ export interface LeafDriverOptions extends LeafTarget {
 }
 
 /** Opens the driver for leaf nodes of ours, which need no more than a user of the account; throws what readGroup throws. */
-export async function openLeafDriver(options: LeafDriverOptions): Promise<LeafDriver> {
-  const group = await readGroup(options, {newest: true})
+export async function openLeafDriver(options: LeafDriverOptions, read: ReadOptions = {}): Promise<LeafDriver> {
+  const group = await readGroup(options, read)
   const key = await options.findKey?.(group.leaves[0]!)
   return new LeafDriver({...options, name: group.name, key}, group)
 }
@@ -54,21 +54,30 @@ export class LeafDriver implements Driver {
   readonly reach: HeardLeaf['form']
   /** Those that were there when it was opened. */
   readonly leaves: readonly HeardLeaf[]
+  /** What they had then. */
+  readonly view: TableView
   readonly #options: OpenLeaves
+  readonly #group: LeafGroup
   /** Who answered once need not be waited for again. */
   readonly #expect: number
 
   constructor(options: OpenLeaves, group: LeafGroup) {
     const {leaves, answered} = group
     this.#options = options
+    this.#group = group
     this.#expect = answered
     this.leaves = leaves
+    this.view = viewOf(group)
     this.reach = leaves[0]!.form
     this.notes = [...new Set(leaves.flatMap(notesOf))]
   }
 
   async read(options: ReadOptions = {}): Promise<TableView> {
-    return viewOf(await this.#group(options))
+    return viewOf(await this.#read(options))
+  }
+
+  refuse(change: TableChange): void {
+    refuseUncarried(this.#group, change)
   }
 
   /** What signs its changes. */
@@ -76,13 +85,13 @@ export class LeafDriver implements Driver {
     return this.#options.key
   }
 
-  #group(options: ReadOptions): Promise<LeafGroup> {
+  #read(options: ReadOptions): Promise<LeafGroup> {
     return readGroup(this.#options, {...options, expect: this.#expect})
   }
 
   async apply(change: TableChange, {inspect, ...options}: ApplyOptions = {}): Promise<Applied> {
     checkRules(change)
-    const group = await this.#group(options)
+    const group = await this.#read(options)
     const before = viewOf(group)
     inspect?.(before)
     refuseUncarried(group, change)
@@ -133,7 +142,7 @@ export class LeafDriver implements Driver {
   /** Those that answer; none is no error here. */
   async #leaves(): Promise<readonly HeardLeaf[]> {
     try {
-      return (await this.#group({newest: true})).leaves
+      return (await this.#read({newest: true})).leaves
     } catch (error) {
       if (error instanceof ConnectionError && error.name === 'NoLeafError') return []
       throw error
@@ -145,7 +154,7 @@ export class LeafDriver implements Driver {
     withinMs: number,
   ): Promise<WriteBack> {
     try {
-      const group = await this.#group({newest: true})
+      const group = await this.#read({newest: true})
       const stored = group.leaves.map(tableOf)
       const live = viewOf(group).servers.flatMap((server) => (server.live === undefined ? [] : [server.live.table]))
       if ([...stored, ...live].every((table) => holds(table, previous))) return 'not needed'
@@ -259,7 +268,7 @@ class UncarriedSourceError extends UnsafeError {
   constructor(source: string, {server, sources}: HeardLeaf, name: string) {
     super(`Leaf node '${server.name}' was not started for '${source}', and what it maps is fixed when it starts.`, {
       suggestions: [
-        'lattice leaf stop',
+        `lattice leaf stop --name ${name}   (where it runs)`,
         `lattice leaf run --name ${name} ${[...sources, source].map((one) => `--source '${one}'`).join(' ')}`,
       ],
       details: {rule: 'not-carried', source, sources, leaf: server.name},
@@ -268,7 +277,7 @@ class UncarriedSourceError extends UnsafeError {
 }
 
 /** Leaf nodes take changes from users they know by key. */
-class NoLeafKeyError extends ConnectionError {
+export class NoLeafKeyError extends ConnectionError {
   constructor(leaves: readonly HeardLeaf[]) {
     super('Leaf nodes take changes that are signed with a user key, and the credentials have none.', {
       suggestions: ['--leaf-key FILE (or LATTICE_LEAF_KEY_FILE) with a user seed that they accept'],

@@ -13,6 +13,8 @@ export interface LeafTarget {
   /** Undefined: those of the only name there is. */
   readonly name: string | undefined
   readonly timeoutMs: number
+  /** Names of the servers that were there at the last change. */
+  readonly known?: readonly string[] | undefined
 }
 
 /** The leaf nodes that split alike. */
@@ -33,8 +35,8 @@ export async function readGroup(
   target: LeafTarget,
   {newest = false, expect}: ReadOptions & {readonly expect?: number | undefined} = {},
 ): Promise<LeafGroup> {
-  const {connection, lattice, timeoutMs} = target
-  const all = await readLeaves(connection, {lattice, timeoutMs, ...(expect === undefined ? {} : {expect})})
+  const {connection, lattice, timeoutMs, known = []} = target
+  const all = await readLeaves(connection, {lattice, timeoutMs, known, ...(expect === undefined ? {} : {expect})})
   const names = [...new Set(all.map(({name}) => name))]
   const name = target.name ?? names[0]
   if (target.name === undefined && names.length > 1) throw new SeveralLeavesError(lattice, names)

@@ -1,6 +1,6 @@
 import {randomBytes} from 'node:crypto'
 
-import type {NatsConnection} from '@nats-io/transport-node'
+import type {Msg, NatsConnection} from '@nats-io/transport-node'
 
 import {ServerError} from '../errors.js'
 import type {SigningKey} from '../keys/nkey.js'
@@ -27,28 +27,46 @@ export interface ReadLeavesOptions {
   readonly timeoutMs: number
   /** Stop as soon as so many have answered. */
   readonly expect?: number
+  /** Names of the servers that were there before; they are waited for longer. */
+  readonly known?: readonly string[]
 }
 
 /** A leaf node behind a slow link; after the last answer it is waited for this long. */
 const stallMs = 300
+/** One that was there before may be busy; to pass over it would split callers in two ways. */
+const knownMs = 2000
 
 /** Every leaf node of ours in the lattice, sorted by name and id; empty when none runs. */
 export async function readLeaves(
   nc: NatsConnection,
-  {lattice, timeoutMs, expect}: ReadLeavesOptions,
+  {lattice, timeoutMs, expect, known = []}: ReadLeavesOptions,
 ): Promise<HeardLeaf[]> {
   const {read} = leafSubjects(lattice)
   const challenge = randomBytes(12).toString('base64url')
+  const waited = new Set<string | undefined>(known)
   const replies = await requestMany(nc, read, JSON.stringify({challenge}), {
     timeoutMs,
-    stallMs,
-    firstMs: Math.min(timeoutMs, 1000),
+    stallMs: (heard) => {
+      waited.delete(nameOf(heard.at(-1)!))
+      return waited.size === 0 ? stallMs : knownMs
+    },
+    firstMs: Math.min(timeoutMs, known.length === 0 ? 1000 : knownMs),
     ...(expect === undefined ? {} : {expect}),
   })
   const leaves = replies.map((reply) => parseLeaf(parseReply(reply.string(), read), challenge))
   return [...new Map(leaves.map((leaf) => [leaf.id, leaf])).values()].sort((a, b) =>
     `${a.name} ${a.id}` < `${b.name} ${b.id}` ? -1 : 1,
   )
+}
+
+/** Of its server; undefined where that is not to be read, which is told when all are in. */
+function nameOf(msg: Msg): string | undefined {
+  try {
+    return parseLeaf(parseReply(msg.string(), 'a leaf node'), '').server.name
+  } catch (error) {
+    if (error instanceof ServerError) return undefined
+    throw error
+  }
 }
 
 function parseLeaf(reply: unknown, challenge: string): HeardLeaf {

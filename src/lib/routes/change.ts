@@ -120,6 +120,7 @@ async function planChanges(
     refuseOtherWorld(plan)
     refuseDrift(session, plan)
     refuseOneWay(plan)
+    session.driver.refuse?.(changesOf(plan))
     return plan
   })
   const found = await examinePlans(session, plans)

@@ -18,8 +18,8 @@ import {declaredEntities, namedServices, readDeclared} from './declared.js'
 import type {ChangeOptions, WantedRoute} from './draft.js'
 import type {Known} from './infer.js'
 import {readSubscribers} from './preflight/subscribers.js'
-import type {RouteDeps} from './session.js'
-import {UnreadableRouteError, type RouteStore, type StoredRoute} from './store/store.js'
+import {openReader, type Reader, type RouteDeps} from './session.js'
+import {openStore, UnreadableRouteError, type RouteStore, type StoredRoute} from './store/store.js'
 import {isPlain, plainEntity, recordedEntity, routableEntity, type Target} from './target.js'
 
 /** What runs, and what is recorded; an entity of a record need not run. */
@@ -54,6 +54,16 @@ export async function knownRoutes(deps: RouteDeps, store: RouteStore, target: Ta
   }
   const [running, routes] = await Promise.all([whatRuns(deps, target), store.list({readable: true})])
   return {lattice, ...tellOfFile(deps, withAll(running, routes, target), target), routes: routes.filter(isOfItsKey)}
+}
+
+/** Everything that runs, is recorded and is live, all asked for at once. */
+export async function readKnown(
+  deps: RouteDeps,
+  target: Target = {},
+): Promise<{readonly reader: Reader; readonly known: KnownRoutes}> {
+  const store = await openStore(deps.connection, deps.spec, deps.access?.state)
+  const [reader, known] = await Promise.all([openReader(deps, store), knownRoutes(deps, store, target)])
+  return {reader, known}
 }
 
 interface Running {

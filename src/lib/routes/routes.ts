@@ -5,7 +5,7 @@ import {routeKey, type Addressed} from '../routing/source.js'
 import type {AskedSplit} from '../routing/weights.js'
 import type {DeclaredServices} from './declared.js'
 import type {ChangeOptions} from './draft.js'
-import {knownRoutes, requireRouted, routeOf} from './find.js'
+import {readKnown, requireRouted, routeOf} from './find.js'
 import type {SplitHints} from './infer.js'
 import type {AdoptOptions} from './proof/adopt.js'
 import type {RouteDifference} from './proof/diff.js'
@@ -16,7 +16,7 @@ import type {RouteVerification, VerifyOptions} from './proof/verify.js'
 import {routeView, type RouteView} from './proof/view.js'
 import type {RouteTick, WatchOptions} from './proof/watch.js'
 import type {RouteChange} from './result.js'
-import {openReader, type RouteDeps} from './session.js'
+import type {RouteDeps} from './session.js'
 import {openStore} from './store/store.js'
 import type {Held, Holding} from './strategies/hold.js'
 import {openReady} from './strategies/ready.js'
@@ -113,8 +113,8 @@ export class Routes {
 
   /** Every route that is recorded, sorted by entity; with system credentials, what is live as well. */
   async list(): Promise<RouteView[]> {
-    const {store, view} = await openReader(this.#deps)
-    const known = await knownRoutes(this.#deps, store)
+    const {reader, known} = await readKnown(this.#deps)
+    const {view} = reader
     return known.entities
       .flatMap((entity) => {
         const stored = routeOf(entity, known)
@@ -133,8 +133,8 @@ export class Routes {
     {observe, ...written}: WrittenSubjects & {readonly observe?: ObserveRouteOptions | undefined} = {},
   ): Promise<RouteView> {
     const target = {...written, ref}
-    const {store, view} = await openReader(this.#deps)
-    const known = await knownRoutes(this.#deps, store, target)
+    const {reader, known} = await readKnown(this.#deps, target)
+    const {store, view} = reader
     const entity = requireRouted(target, known, 'show')
     // A list may come from a server that has just started and lags behind.
     const stored = await store.get(routeKey(entity))

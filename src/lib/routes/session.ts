@@ -105,9 +105,9 @@ function refuseFilesOfTokens(account: string, access: RouteAccess = {}): void {
 }
 
 /** Opens what showing routes needs: the records and, with system credentials or monitoring ports, what is live. */
-export async function openReader(deps: RouteDeps): Promise<Reader> {
+export async function openReader(deps: RouteDeps, records?: RouteStore): Promise<Reader> {
   const {connection, spec, clock = systemClock, access = {}} = deps
-  const store = await openStore(connection, spec, access.state)
+  const store = records ?? (await openStore(connection, spec, access.state))
   if (access.driver === 'leaf') {
     const {readByLeaf} = await import('./open/by-leaf.js')
     return {store, view: await readByLeaf(deps), by: 'leaf'}

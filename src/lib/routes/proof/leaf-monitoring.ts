@@ -3,7 +3,7 @@ import type {NatsConnection} from '@nats-io/transport-node'
 import {LatticeError} from '../../errors.js'
 import {askLeaf, type HeardLeaf} from '../../leaf/client.js'
 import type {Monitoring, ServerIdentity, SystemReply} from '../../nats/system.js'
-import {asSubscriptions, OwnMonitoring} from './own-monitoring.js'
+import {asSubscriptions, type OwnMonitoring} from './own-monitoring.js'
 
 /**
  * Who listens at the account's servers, which any user may ask, and at our leaf nodes, which ask their own server. Their
@@ -15,10 +15,10 @@ export class LeafMonitoring implements Monitoring {
   readonly #hub: OwnMonitoring
   readonly #leaves: readonly HeardLeaf[]
 
-  constructor(connection: NatsConnection, leaves: readonly HeardLeaf[], timeoutMs: number) {
-    this.timeoutMs = timeoutMs
+  constructor(connection: NatsConnection, leaves: readonly HeardLeaf[], hub: OwnMonitoring) {
+    this.timeoutMs = hub.timeoutMs
     this.#connection = connection
-    this.#hub = new OwnMonitoring(connection, timeoutMs)
+    this.#hub = hub
     this.#leaves = leaves
   }
 
@@ -40,7 +40,8 @@ export class LeafMonitoring implements Monitoring {
     const asked = {endpoint: 'CONNZ', body: {subscriptions_detail: true, limit: 4096}, timeoutMs: this.timeoutMs}
     try {
       const {data} = (await askLeaf(this.#connection, leaf, asked)) as {readonly data?: unknown}
-      return [asSubscriptions({server: leaf.server, data}, body)]
+      // Its own name for the hub's servers is theirs, and what they ask for there is counted there.
+      return [asSubscriptions({server: leaf.server, data}, body, {links: false})]
     } catch (error) {
       if (error instanceof LatticeError) return []
       throw error

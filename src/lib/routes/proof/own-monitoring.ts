@@ -11,6 +11,7 @@ const connzSchema = z.object({
     .array(
       z.object({
         name: z.string().default(''),
+        kind: z.string().optional(),
         subscriptions_list_detail: z.array(z.object({subject: z.string(), qgroup: z.string().optional()})).nullish(),
       }),
     )
@@ -19,12 +20,15 @@ const connzSchema = z.object({
 
 const stallMs = 300
 
-/** The connections that a server told of, as it would tell their subscriptions. */
-export function asSubscriptions({server, data}: SystemReply, body: unknown): SystemReply {
+/**
+ * The connections that a server told of, as it would tell their subscriptions. What leaf nodes of ours listen on is not
+ * among it; without `links` neither is what any leaf node or hub does.
+ */
+export function asSubscriptions({server, data}: SystemReply, body: unknown, {links = true} = {}): SystemReply {
   const {test} = (body ?? {}) as {readonly test?: string}
   const {connections} = connzSchema.parse(data ?? {})
   const list = (connections ?? [])
-    .filter(({name}) => !isOwnLeaf(name))
+    .filter(({name, kind}) => !isOwnLeaf(name) && (links || kind !== 'Leafnode'))
     .flatMap((one) => one.subscriptions_list_detail ?? [])
   return {
     server,

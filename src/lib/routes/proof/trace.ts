@@ -1,7 +1,7 @@
 import type {Entity} from '../../entity/entity.js'
 import {entityName} from '../../entity/require.js'
 import type {Version} from '../../entity/version.js'
-import {LatticeError} from '../../errors.js'
+import {LatticeError, UsageError} from '../../errors.js'
 import {readCounters} from '../../observe/counters.js'
 import {probeSubject, sourceHeard} from '../../observe/subjects.js'
 import {traceSubject} from '../../observe/trace.js'
@@ -54,6 +54,7 @@ export async function traceRoute(deps: RouteDeps, target: Target, options: Trace
   const store = await openStore(connection, spec, access?.state)
   const known = await knownRoutes(deps, store, target)
   const entity = requireRouted(target, known, 'trace')
+  if (access?.driver === 'leaf') await refuseBeside(deps, entity)
   const traces: TracedEndpoint[] = []
   const versions = versionsOf(entity, known.routes)
   for (const endpoint of endpointsOf(known.lattice, entity)) {
@@ -63,6 +64,29 @@ export async function traceRoute(deps: RouteDeps, target: Target, options: Trace
     }
   }
   return {entity: entityName(entity), lattice: known.lattice, traces}
+}
+
+/** Leaf nodes beside their callers do nothing with what is sent to the account's servers. */
+async function refuseBeside({connection, spec, access}: RouteDeps, entity: Entity): Promise<void> {
+  const {readGroup} = await import('../../apply/leaf-group.js')
+  const {lattice, timeoutMs} = spec
+  const {leaves} = await readGroup({connection, lattice, name: access?.leaf, timeoutMs}, {newest: true})
+  const [first] = leaves
+  if (first?.form !== 'beside') return
+  const subjects = endpointsOf(lattice, entity).map(({source}) =>
+    isLiteralSubject(source) ? source : probeSubject(source),
+  )
+  throw new BesideTraceError(first.server.name, {url: first.url, subjects})
+}
+
+/** Only callers that connect to them are split. */
+class BesideTraceError extends UsageError {
+  constructor(leaf: string, {url, subjects}: {readonly url: string; readonly subjects: readonly string[]}) {
+    super(`Leaf node '${leaf}' splits for callers that connect to it, and messages from here are none of theirs.`, {
+      suggestions: subjects.map((subject) => `lattice route trace ${subject} -s ${url}`),
+      details: {leaf, url},
+    })
+  }
 }
 
 /** A service may have very many endpoints behind one wildcard. */

@@ -9,8 +9,8 @@ import {planRoute} from '../../routing/plan.js'
 import type {Leg} from '../../routing/weights.js'
 import {judgeRecord, mainSource, readBefore, type RecordState} from '../before.js'
 import {liveRecord} from '../draft.js'
-import {knownRoutes, requireRouted, routeOf, type KnownRoutes} from '../find.js'
-import {openReader, type Reader, type RouteDeps} from '../session.js'
+import {readKnown, requireRouted, routeOf, type KnownRoutes} from '../find.js'
+import type {Reader, RouteDeps} from '../session.js'
 import {ownSources} from '../store/own-sources.js'
 import type {StoredRoute} from '../store/store.js'
 import {recordedEntity, type WrittenSubjects} from '../target.js'
@@ -62,8 +62,7 @@ export async function verifyRoutes(
   const target = {...options, ref}
   const deadline = performance.now() + (options.waitMs ?? 0)
   for (;;) {
-    const reader = await openReader(deps)
-    const known = await knownRoutes(deps, reader.store, target)
+    const {reader, known} = await readKnown(deps, target)
     const named = ref !== undefined || (options.sources?.length ?? 0) > 0
     const chosen = named ? [routeOf(requireRouted(target, known, 'verify'), known)] : known.routes
     const routes = chosen.filter((route) => route !== undefined)
