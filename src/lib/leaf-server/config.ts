@@ -107,7 +107,10 @@ function remotesBeside({denyImports, ...remote}: LeafRemote): string[] {
   ]
 }
 
-/** An answer may come in several messages, and whoever asks where a message goes is told. */
+/**
+ * Imported as services, not as a stream: an answer takes the way back that its call came, so that none comes before the
+ * servers know of the caller. It may come in several messages, each within 30 s of the one before.
+ */
 function callers(config: LeafConfig): string[] {
   const {usersInclude, remote} = config
   const sources = remote.denyImports.map(quote)
