@@ -1,4 +1,4 @@
-import {cliIn, type Cli} from './cli.js'
+import {cliIn, type Cli, type Ended} from './cli.js'
 import {freePort, startOperatorServer, type OperatorServer} from './nats-server.js'
 import {tempFolder} from './temp.js'
 
@@ -9,6 +9,10 @@ export interface LeafWorld extends AsyncDisposable {
   readonly remote: string
   /** Knows nothing but the user's credentials; its routes go to leaf nodes. */
   readonly cli: Cli
+  /** The flags that a leaf node on this machine needs, for a shell. */
+  readonly here: string
+  /** A leaf node `default` that was started otherwise, and ends with the world; where its callers connect. */
+  started: (ended: Pick<Ended, 'exitCode'>) => Promise<string>
   /** Starts a leaf node in the background; where its callers connect. */
   leaf: (...argv: readonly string[]) => Promise<string>
 }
@@ -38,6 +42,14 @@ export async function startLeafWorld(): Promise<LeafWorld> {
     )
     return url
   }
+  const started = async ({exitCode}: Pick<Ended, 'exitCode'>): Promise<string> => {
+    names.add('default')
+    const {leaves} = await cli.ok<{leaves: {name: string; url: string}[]}>('leaf', 'ls')
+    const own = leaves.find(({name}) => name === 'default')
+    if (exitCode !== 0 || own === undefined) throw new Error('No leaf node was started.')
+    return own.url
+  }
+  const here = `--listen 127.0.0.1:-1 --remote ${remote}`
   const ends = unlessStarted.move()
-  return {hub, remote, cli, leaf, [Symbol.asyncDispose]: () => ends.disposeAsync()}
+  return {hub, remote, cli, here, leaf, started, [Symbol.asyncDispose]: () => ends.disposeAsync()}
 }
