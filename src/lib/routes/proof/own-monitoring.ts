@@ -1,4 +1,4 @@
-import type {NatsConnection} from '@nats-io/transport-node'
+import type {Msg, NatsConnection} from '@nats-io/transport-node'
 import {z} from 'zod'
 
 import {isOwnLeaf} from '../../leaf/subjects.js'
@@ -43,13 +43,12 @@ export function asSubscriptions({server, data}: SystemReply, body: unknown, {lin
 export class OwnMonitoring implements Monitoring {
   readonly timeoutMs: number
   readonly #connection: NatsConnection
-  /** How many servers answered; the others need not be waited for again. */
+  /** How many servers answered; others need not be waited for again. */
   #expect: number | undefined
 
   constructor(connection: NatsConnection, timeoutMs: number) {
     this.#connection = connection
     this.timeoutMs = timeoutMs
-    this.#expect = connection.info?.cluster === undefined ? 1 : undefined
   }
 
   async servers(): Promise<ServerIdentity[]> {
@@ -65,6 +64,9 @@ export class OwnMonitoring implements Monitoring {
 
   async #connections(detail: boolean): Promise<SystemReply[]> {
     const subject = '$SYS.REQ.ACCOUNT.PING.CONNZ'
+    // Leaf nodes of ours are asked by themselves.
+    const read = (messages: readonly Msg[]): SystemReply[] =>
+      messages.map((message) => parseSystemReply(message, subject)).filter(({server}) => !isOwnLeaf(server.name))
     const messages = await requestMany(
       this.#connection,
       subject,
@@ -72,12 +74,20 @@ export class OwnMonitoring implements Monitoring {
       {
         timeoutMs: Math.min(this.timeoutMs, 2000),
         stallMs,
-        ...(this.#expect === undefined ? {} : {expect: this.#expect}),
+        expect: (replies) => this.#isComplete(read(replies)),
       },
     )
-    this.#expect = messages.length > 0 ? messages.length : undefined
-    return messages
-      .map((message) => parseSystemReply(message, subject))
-      .sort((a, b) => (a.server.name < b.server.name ? -1 : 1))
+    const replies = read(messages)
+    this.#expect = replies.length > 0 ? replies.length : undefined
+    return replies.sort((a, b) => (a.server.name < b.server.name ? -1 : 1))
+  }
+
+  /** Servers of leaf nodes answer too, and may be first: a lone server tells whether there are any. */
+  #isComplete(replies: readonly SystemReply[]): boolean {
+    if (this.#expect !== undefined) return replies.length >= this.#expect
+    const {cluster, server_id: id} = this.#connection.info ?? {}
+    const own = cluster === undefined ? replies.find(({server}) => server.id === id) : undefined
+    const {connections} = connzSchema.safeParse(own?.data ?? {}).data ?? {}
+    return own !== undefined && (connections ?? []).every(({name, kind}) => kind !== 'Leafnode' || isOwnLeaf(name))
   }
 }
