@@ -9,6 +9,7 @@ import {runToEnd, type Ended} from '../support/cli.js'
 import {startLeafWorld, type LeafWorld} from '../support/leaf-world.js'
 import {startPump} from '../support/pump.js'
 import {measure} from '../support/routes.js'
+import {until} from '../support/until.js'
 
 const guide = await readFile(new URL('../../docs/no-keys.md', import.meta.url), 'utf8')
 
@@ -51,6 +52,19 @@ async function paste(lines: string): Promise<Ended> {
   return ended
 }
 
+/** JetStream of the account, from behind a leaf node. */
+async function expectStreams(caller: NatsConnection): Promise<void> {
+  const made = await caller.request(
+    '$JS.API.STREAM.CREATE.EVENTS',
+    JSON.stringify({name: 'EVENTS', subjects: ['events.>']}),
+  )
+  expect(made.json()).toMatchObject({config: {name: 'EVENTS'}})
+  // What the account's servers listen on is known behind a leaf node a moment later.
+  await until(async () => (await caller.request('events.made').catch(() => undefined)) !== undefined, 5000)
+  const stored = await caller.request('$JS.API.STREAM.MSG.GET.EVENTS', JSON.stringify({last_by_subj: 'events.made'}))
+  expect(stored.json()).toMatchObject({message: {subject: 'events.made'}})
+}
+
 /** Whatever two versions get of so many calls, this is never further than five standard deviations off. */
 function expectShare(counts: Readonly<Record<string, number>>, calls: number, percent: number): void {
   const share = percent / 100
@@ -75,6 +89,7 @@ describe('the story of docs/no-keys.md: a team with user credentials only', () =
       await using pump = startPump(caller, 'orders.get', 1)
       // 0: callers are behind the leaf node, and nothing has changed for them.
       expectShare(await measure(caller, 'orders.get', 200), 200, 0)
+      await expectStreams(caller)
       await paste(first!)
       expectShare(await measure(caller, 'orders.get', 1000), 1000, 10)
       const [half, ...others] = rest!.trim().split('\n')

@@ -79,11 +79,18 @@ export function renderLeafConfig(config: LeafConfig): string {
     ...(monitorPort === undefined ? [] : [`http: ${quote(`127.0.0.1:${monitorPort}`)}`]),
     `accounts {\n${[`  ${systemAccount} {users: [${user}]}`, ...(beside ? callers(config) : [])].join('\n')}\n}`,
     `system_account: ${systemAccount}`,
+    defaultDomains(beside ? 'beside' : 'account-wide'),
     ...(beside ? [] : wholeAccount(config)),
     ...(beside && usersInclude === undefined ? ['no_auth_user: caller'] : []),
     `leafnodes {\n  remotes: [\n${remotes.join('\n')}\n  ]\n}`,
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** Without it a server keeps what callers ask of JetStream from the account's servers, as it might have one of its own. */
+function defaultDomains(form: 'beside' | 'account-wide'): string {
+  const domains = linkedAccounts(form).map((account) => `${quote(account)}: ""`)
+  return `default_js_domain: {${domains.join(', ')}}`
 }
 
 function wholeAccount(config: LeafConfig): string[] {
@@ -131,6 +138,9 @@ function callers(config: LeafConfig): string[] {
   ]
 }
 
+/** What users may ask of servers about themselves: answers of a leaf node's server would come among those of the account's. */
+const ownQuestions = '$SYS.REQ.>'
+
 function renderRemote(
   {urls, credentials, nkeySeed, tls, denyImports}: LeafRemote,
   more: readonly string[] = [],
@@ -141,7 +151,7 @@ function renderRemote(
     ...(credentials === undefined ? [] : [`credentials: ${quote(credentials)}`]),
     ...(nkeySeed === undefined ? [] : [`nkey: ${quoteOrName(nkeySeed)}`]),
     ...(tls === undefined ? [] : [renderTls(tls)]),
-    ...(denyImports.length === 0 ? [] : [`deny_imports: [${denyImports.map(quote).join(', ')}]`]),
+    `deny_imports: [${[...denyImports, ownQuestions].map(quote).join(', ')}]`,
   ]
   return ['    {', ...lines.map((line) => `      ${line}`), '    }'].join('\n')
 }
