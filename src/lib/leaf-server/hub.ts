@@ -4,7 +4,8 @@ import {z} from 'zod'
 import {grantOf, refusal, type Grant} from '../nats/grants.js'
 import {requestOwnServer} from '../nats/request-own.js'
 import {NoRespondersError} from '../nats/request.js'
-import {OwnMonitoring} from '../routes/proof/own-monitoring.js'
+import type {SystemReply} from '../nats/system.js'
+import {asSubscriptions, OwnMonitoring} from '../routes/proof/own-monitoring.js'
 import {subjectsOverlap} from '../routing/subject.js'
 
 const grantSchema = z.object({allow: z.array(z.string()).nullish(), deny: z.array(z.string()).nullish()}).nullish()
@@ -58,7 +59,18 @@ export async function readWorkers(
   sources: readonly string[],
   timeoutMs: number,
 ): Promise<string[]> {
-  const replies = await new OwnMonitoring(hub, timeoutMs).ask('SUBSZ')
+  return among(await new OwnMonitoring(hub, timeoutMs).ask('SUBSZ'), sources)
+}
+
+/** The same among the connections that servers told of. */
+export function workersAmong(connections: readonly SystemReply[], sources: readonly string[]): string[] {
+  return among(
+    connections.map((reply) => asSubscriptions(reply, {})),
+    sources,
+  )
+}
+
+function among(replies: readonly SystemReply[], sources: readonly string[]): string[] {
   const heard = replies.flatMap(({data}) => subsSchema.parse(data ?? {}).subscriptions_list)
   const workers = heard.filter(({subject, qgroup}) =>
     sources.some((source) => (qgroup === undefined ? subject === source : subjectsOverlap(subject, source))),

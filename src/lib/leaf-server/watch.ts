@@ -6,7 +6,8 @@ import {readLeaves} from '../leaf/client.js'
 import type {LeafState} from '../leaf/state.js'
 import {compareTables} from '../routing/effective.js'
 import type {LeafAgent} from './agent.js'
-import {readWorkers} from './hub.js'
+import {splitAccount} from './config.js'
+import {readWorkers, workersAmong} from './hub.js'
 import {hubReason, logEnd, logSince} from './hub-reason.js'
 import {isRival} from './join.js'
 import type {LeafRecord} from './places.js'
@@ -66,8 +67,9 @@ async function find(options: WatchOptions, seen: Seen): Promise<Found[]> {
   const {state} = seen
   const link = await findLink(options, seen)
   const table = findTable(state)
-  if (state.form === 'beside' || link.length > 0) return [...link, ...table]
-  return [...link, ...table, ...(await findOthers(options, state))]
+  const here = [...link, ...table]
+  if (state.form === 'beside') return [...here, ...(await findWorkersHere(options))]
+  return link.length > 0 ? here : [...here, ...(await findOthers(options, state))]
 }
 
 async function findLink({logFile, remotes}: WatchOptions, {state, link, logAt, hubIsThere}: Seen): Promise<Found[]> {
@@ -103,6 +105,25 @@ function findTable({mappings, live}: LeafState): Found[] {
       sentence: `The nats-server of the leaf node splits '${other.source}' otherwise than its file says.`,
     },
   ]
+}
+
+/** Who listens on a source behind the leaf node would answer along with the workers at the account's servers. */
+async function findWorkersHere({supervisor, record}: WatchOptions): Promise<Found[]> {
+  const system = supervisor.server?.system
+  if (system === undefined) return []
+  try {
+    const acc = splitAccount(record.form)
+    const replies = await system.ask('CONNZ', {acc, subscriptions_detail: true, limit: 4096}, {expect: 1})
+    return workersAmong(replies, record.sources)
+      .slice(0, 1)
+      .map((subject): Found => ({
+        kind: 'worker-here',
+        sentence: `A worker behind the leaf node listens on '${subject}': it hears calls from here only, and along with the workers at the account's servers.`,
+      }))
+  } catch (error) {
+    if (error instanceof LatticeError) return []
+    throw error
+  }
 }
 
 /** What would have calls answered twice. */

@@ -5,7 +5,9 @@ import {afterAll, beforeAll, expect, test} from 'vitest'
 import {z} from 'zod'
 
 import {parseSeed} from '../../../src/lib/keys/nkey.js'
+import {readRecord} from '../../../src/lib/leaf-server/places.js'
 import {openConnection} from '../../../src/lib/nats/connect.js'
+import {isRunning} from '../../../src/lib/server/process.js'
 import {cliIn, type Cli} from '../../support/cli.js'
 import {startPasswordHub, type PasswordHub} from '../../support/leaf-hub.js'
 import {tellLeaf} from '../../support/leaf-node.js'
@@ -103,6 +105,22 @@ test('one is planned, started in the background, listed and stopped', async () =
       .split('\n')
       .map((line) => (JSON.parse(line) as {kind: string}).kind),
   ).toEqual(['ready', 'draining', 'stopped'])
+})
+
+test('one whose agent was killed goes on, and is taken over or ended', async () => {
+  const run = ['leaf', 'run', '--source', 'orders.get', ...remote, '--detach']
+  const first = started.parse(await cli.ok(...run))
+  const server = async () => (await readRecord(first.folder))!.server!
+  const left = await server()
+  process.kill(first.pid, 'SIGKILL')
+  const second = started.parse(await cli.ok(...run))
+  expect(second.id).toBe(first.id)
+  expect(await isRunning(left)).toBe(false)
+  const present = await server()
+  process.kill(second.pid, 'SIGKILL')
+  expect(await isRunning(present)).toBe(true)
+  expect(stopped.parse(await cli.ok('leaf', 'stop'))).toMatchObject({changed: true})
+  expect(await isRunning(present)).toBe(false)
 })
 
 test('one for the whole account that splits is only stopped when told so', async () => {

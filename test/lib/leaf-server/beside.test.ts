@@ -215,6 +215,19 @@ test('garbage is answered with an error and changes nothing', async () => {
   expect(await readLeaf(nc, leaf.id)).toMatchObject({mappings: {}, live: {}, problems: []})
 })
 
+test('a worker behind it that listens on a source is a problem while it is there', async () => {
+  const worker = await openConnection(callerSpec(leaf.url))
+  try {
+    worker.subscribe('orders.get', {queue: 'old', callback: () => undefined})
+    await worker.flush()
+    const told = await leaf.sees({kind: 'problem', problem: 'worker-here'})
+    expect(told).toHaveProperty('sentence', expect.stringContaining("'orders.get'"))
+  } finally {
+    await worker.close()
+  }
+  await leaf.sees({kind: 'solved', problem: 'worker-here'})
+})
+
 test('whoever asks for no answer gets nothing done', async () => {
   const {nonce, digest} = await readLeaf(nc, leaf.id)
   const text = JSON.stringify({leaf: leaf.id, nonce, expects: digest, change: [seventy('orders.get')]})
