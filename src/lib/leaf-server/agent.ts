@@ -14,7 +14,7 @@ import {leafSubjects} from '../leaf/subjects.js'
 import {request} from '../nats/request.js'
 import {applyChange, failureReply, OtherStateError, parseChange, type ChangeRules} from './change.js'
 import {splitAccount} from './config.js'
-import {readLeafKeys, type KeySources, type LeafKeys} from './keys.js'
+import {mayBeRenewed, readLeafKeys, type KeySources, type LeafKeys} from './keys.js'
 import type {leafFiles, LeafRecord} from './places.js'
 import type {Report} from './report.js'
 import {isConnected, type LeafServer} from './server.js'
@@ -86,6 +86,7 @@ export class LeafAgent implements Disposable {
 
   /** The keys may have been replaced together with the credentials; what cannot be read now may be later. */
   async renewKeys(): Promise<void> {
+    if (!mayBeRenewed(this.#options.keys)) return
     this.#keys = await readLeafKeys(this.#options.keys).catch((error: unknown) => {
       if (error instanceof LatticeError) return this.#keys
       throw error

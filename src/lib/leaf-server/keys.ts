@@ -3,6 +3,7 @@ import {readFile} from 'node:fs/promises'
 import {writeFileAtomic} from '../files/write-file.js'
 import {createKey, type SigningKey} from '../keys/nkey.js'
 import {readSeed, seedOf, userKey} from '../nats/creds.js'
+import {pathScheme} from '../nats/secret-files.js'
 import type {ConnectSpec} from '../nats/spec.js'
 
 /** Who stands for a leaf node, and whose changes it takes. */
@@ -21,7 +22,7 @@ export interface KeySources {
   readonly acceptKeys: readonly string[]
 }
 
-/** Reads the keys again each time: a creds file may be replaced while the leaf node runs. The control key is made once. */
+/** Reads all keys; the control key is made the first time. */
 export async function readLeafKeys(sources: KeySources): Promise<LeafKeys> {
   const known = await readKeys(sources)
   const keys = known.control === undefined ? {...known, control: await createControlKey(sources)} : known
@@ -31,6 +32,12 @@ export async function readLeafKeys(sources: KeySources): Promise<LeafKeys> {
 /** Whose changes a leaf node takes, as far as there are keys already. */
 export async function readAccepted(sources: KeySources): Promise<readonly string[]> {
   return acceptedBy(await readKeys(sources), sources)
+}
+
+/** True where the credentials are a file that may be replaced; helper programs are asked once. */
+export function mayBeRenewed({spec: {credentials}}: KeySources): boolean {
+  if (credentials?.kind !== 'creds' && credentials?.kind !== 'nkey') return false
+  return ['file', undefined].includes(pathScheme(credentials.file))
 }
 
 interface Keys {
