@@ -50,13 +50,15 @@ export async function changeOne(access: LeafAccess, leaf: HeardLeaf, change: Tab
     expects: leaf.digest,
     change: change.map(({source, destinations}) => ({source, destinations: destinations ? [...destinations] : null})),
   }
-  try {
-    const reply = await changeLeaf(connection, {lattice, change: asked, key}, timeoutMs)
-    return told(leaf, wanted, reply)
-  } catch (error) {
-    if (!(error instanceof TimeoutError) && !(error instanceof ConnectionError)) throw error
-    return await lookAgain(access, {leaf, wanted}, error)
-  }
+  const heard = await changeLeaf(connection, {lattice, change: asked, key}, timeoutMs).then(
+    (reply) => ({reply}),
+    (error: unknown) => ({error}),
+  )
+  if ('reply' in heard) return told(leaf, wanted, heard.reply)
+  const {error} = heard
+  if (error instanceof NoRespondersError) throw new GoneLeafError(leaf)
+  if (!(error instanceof TimeoutError) && !(error instanceof ConnectionError)) throw error
+  return lookAgain(access, {leaf, wanted}, error)
 }
 
 function told(leaf: HeardLeaf, wanted: MappingTable, reply: ChangeReply): ChangedLeaf {
@@ -71,7 +73,6 @@ async function lookAgain(
   {leaf, wanted}: {readonly leaf: HeardLeaf; readonly wanted: MappingTable},
   cause: LatticeError,
 ): Promise<ChangedLeaf> {
-  if (cause instanceof NoRespondersError) throw new GoneLeafError(leaf)
   const found = await readLeaves(connection, {lattice, timeoutMs}).catch(() => [])
   const now = found.find(({id}) => id === leaf.id)
   if (now !== undefined && now.nonce !== leaf.nonce && compareTables(tableOf(now), wanted).length === 0) {
