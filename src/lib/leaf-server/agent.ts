@@ -3,9 +3,6 @@ import {randomBytes} from 'node:crypto'
 import type {Msg, NatsConnection, Subscription} from '@nats-io/transport-node'
 import {z} from 'zod'
 
-import {openConfigDriver} from '../apply/config-driver.js'
-import {readMappingFile} from '../apply/config-file.js'
-import {asTokenMappings} from '../apply/config-table.js'
 import type {Clock} from '../clock.js'
 import {ConnectionError, LatticeError} from '../errors.js'
 import {signText} from '../leaf/sign.js'
@@ -16,10 +13,11 @@ import {applyChange, failureReply, OtherStateError, parseChange, type ChangeRule
 import {splitAccount} from './config.js'
 import {mayBeRenewed, readLeafKeys, type KeySources, type LeafKeys} from './keys.js'
 import type {leafFiles, LeafRecord} from './places.js'
+import {isLinked, openLeafFile, readTable, type Place} from './reading.js'
 import type {Report} from './report.js'
-import {isConnected, type LeafServer} from './server.js'
+import type {LeafServer} from './server.js'
 import {formatListen} from './settings.js'
-import {digestOf, wireMappings} from './table.js'
+import {digestOf} from './table.js'
 
 export interface AgentOptions {
   readonly hub: NatsConnection
@@ -134,7 +132,8 @@ export class LeafAgent implements Disposable {
     const [identity] = await server.system.servers()
     // Who the callers are is not told to everybody in the account, only what they listen on.
     const {auth: _auth, ...rest} = body
-    const wanted = {...rest, ...(endpoint === 'VARZ' ? {} : {account: this.#account, acc: this.#account})}
+    const account = splitAccount(this.#options.record.form)
+    const wanted = {...rest, ...(endpoint === 'VARZ' ? {} : {account, acc: account})}
     const subject = `$SYS.REQ.SERVER.${identity?.id ?? ''}.${endpoint}`
     const reply = await request(server.system.connection, subject, JSON.stringify(wanted), {
       timeoutMs: this.#options.timeoutMs,
@@ -172,7 +171,7 @@ export class LeafAgent implements Disposable {
       if (signed.change.nonce !== this.#nonce) throw new OtherStateError(record.name)
       this.#nonce = createNonce()
       const {hub, timeoutMs} = this.#options
-      const driver = await this.#driver(this.#running())
+      const driver = await openLeafFile(this.#place, this.#running())
       const notes = await applyChange({driver, hub, timeoutMs}, signed.change, rules)
       report({kind: 'changed', by, sources: signed.change.change.map(({source}) => source)})
       this.#reading = undefined
@@ -187,14 +186,9 @@ export class LeafAgent implements Disposable {
     }
   }
 
-  /** The account whose callers are split. */
-  get #account(): string {
-    return splitAccount(this.#options.record.form)
-  }
-
-  #driver({system}: LeafServer) {
-    const {files, clock, timeoutMs} = this.#options
-    return openConfigDriver({system, account: this.#account, files: [files.config], clock, timeoutMs, env: {}})
+  get #place(): Place {
+    const {record, files, clock, timeoutMs} = this.#options
+    return {form: record.form, main: files.config, clock, timeoutMs}
   }
 
   /** The leaf node as it is now; those who ask at the same time get the same answer. */
@@ -205,7 +199,8 @@ export class LeafAgent implements Disposable {
 
   async #read(): Promise<LeafState> {
     const {id, name, lattice, form, sources} = this.#options.record
-    const [table, connected] = await Promise.all([this.#table(), this.#isConnected()])
+    const server = this.#server
+    const [table, connected] = await Promise.all([readTable(this.#place, server), isLinked(this.#place, server)])
     this.#known = {...this.#known, ...table.known}
     return {
       ...{id, name, lattice, form, sources, connected},
@@ -214,53 +209,6 @@ export class LeafAgent implements Disposable {
       nonce: this.#nonce,
       accepts: [...this.#keys.accepts],
       problems: [...this.#problems],
-    }
-  }
-
-  /** File and server together, else the file alone, else what was there last. */
-  async #table(): Promise<{
-    known: Partial<Pick<LeafState, 'server' | 'mappings' | 'digest'>>
-    live: LeafState['live']
-  }> {
-    try {
-      const server = this.#running()
-      const {mappings, servers} = await (await this.#driver(server)).read()
-      const wire = wireMappings(mappings)
-      const table = servers[0]?.live?.table
-      const identity = servers[0]?.server
-      return {
-        known: {
-          mappings: wire,
-          digest: digestOf(wire),
-          ...(identity === undefined
-            ? {}
-            : {server: {id: identity.id, name: identity.name, version: identity.version}}),
-        },
-        live: table === undefined ? null : wireMappings(table),
-      }
-    } catch (error) {
-      if (!(error instanceof LatticeError)) throw error
-      return {known: await this.#fileAlone(), live: null}
-    }
-  }
-
-  async #fileAlone(): Promise<Partial<Pick<LeafState, 'mappings' | 'digest'>>> {
-    try {
-      const file = await readMappingFile(this.#options.files.config, {account: this.#account, env: {}})
-      const mappings = wireMappings(asTokenMappings(file.mappings))
-      return {mappings, digest: digestOf(mappings)}
-    } catch (error) {
-      if (error instanceof LatticeError) return {}
-      throw error
-    }
-  }
-
-  async #isConnected(): Promise<boolean> {
-    try {
-      return this.#server !== undefined && (await isConnected(this.#server, this.#options.record.form))
-    } catch (error) {
-      if (error instanceof LatticeError) return false
-      throw error
     }
   }
 
