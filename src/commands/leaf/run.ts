@@ -24,7 +24,7 @@ export function leafSettings(flags: Interfaces.InferredFlags<typeof LeafRun.flag
     name: flags.name,
     sources: flags.source,
     accountWide: flags['account-wide'],
-    listen: flags.listen,
+    listen: flags.listen ?? {host: '127.0.0.1', port: 4222},
     remotes: flags.remote,
     acceptKeys: flags['accept-key'],
     leafKeyFile: flags['leaf-key'],
@@ -56,10 +56,7 @@ export default class LeafRun extends LatticeCommand<LeafRan> {
       summary: 'What it may split, wildcards too; repeatable.',
     }),
     'account-wide': Flags.boolean({default: false, summary: 'Split for all callers of the account.'}),
-    listen: listenFlag({
-      default: () => Promise.resolve({host: '127.0.0.1', port: 4222}),
-      summary: 'Where callers connect; port -1 for any. Default: 127.0.0.1:4222.',
-    }),
+    listen: listenFlag({summary: 'Where callers connect; port -1 for any. Default: 127.0.0.1:4222.'}),
     remote: Flags.string({
       multiple: true,
       multipleNonGreedy: true,
