@@ -28,12 +28,18 @@ export default class LatticeHelp extends Help {
   protected override CommandHelpClass = ShortCommandHelp
 
   protected override formatCommand(command: Command.Loadable): string {
-    const {flags} = command
-    const shown = Object.entries(flags).filter(([flag]) => isShown(flag, command.id))
-    if (shown.length === Object.keys(flags).length) return super.formatCommand(command)
-    const short = super.formatCommand({...command, flags: Object.fromEntries(shown)})
-    return `${short.trimEnd()}\n\nMore ways to connect: lattice context show --help`
+    const all = Object.entries(command.flags)
+    const shown = all.filter(([flag]) => isShown(flag, command.id))
+    const flags = Object.fromEntries(shown.map(([name, flag]) => [name, withoutEmptyDefault(flag)]))
+    const help = super.formatCommand({...command, flags})
+    if (shown.length === all.length) return help
+    return `${help.trimEnd()}\n\nMore ways to connect: lattice context show --help`
   }
+}
+
+/** A list that is empty unless something is given would read as "[default: ]". */
+function withoutEmptyDefault(flag: Command.Flag.Cached): Command.Flag.Cached {
+  return Array.isArray(flag.default) && flag.default.length === 0 ? {...flag, default: undefined} : flag
 }
 
 function isShown(flag: string, id: string): boolean {

@@ -6,11 +6,12 @@ import {tempFolder} from '../support/temp.js'
 test('help shows the flags of a command and the usual ones of connecting, and where the others are', async () => {
   await using folder = await tempFolder()
   const cli = await cliIn(folder.path)
-  const [get, route, show] = await Promise.all(
+  const [get, route, show, leaf] = await Promise.all(
     [
       ['cache', 'get'],
       ['route', 'ab'],
       ['context', 'show'],
+      ['leaf', 'run'],
     ].map(async (words) => (await cli.run(...words, '--help')).stdout),
   )
   expect(get).toContain('$ lattice cache get KIND KEY [FLAGS]')
@@ -19,4 +20,7 @@ test('help shows the flags of a command and the usual ones of connecting, and wh
   expect(get).toContain('More ways to connect: lattice context show --help')
   expect(route).toContain('--operator-seed-file')
   for (const flag of ['--tls-ca', '--socks-proxy', '--inbox-prefix', '--nsc-store']) expect(show).toContain(flag)
+  expect(leaf).toContain('--source=SUBJECT')
+  expect(leaf).toContain('[default: default]')
+  expect(leaf).not.toMatch(/\[default: \]|\[object Object\]/)
 })
