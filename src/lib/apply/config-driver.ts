@@ -235,6 +235,7 @@ export class NoConfigError extends ConnectionError {
         '--config FILE (or LATTICE_SERVER_CONFIG) with the main file of each server',
         '--render-to DIR',
         '--configmap NAMESPACE/NAME, in Kubernetes',
+        '--driver leaf, where lattice leaf run runs',
       ],
     })
   }
