@@ -40,7 +40,7 @@ export async function startLeafRoutes(): Promise<LeafRoutes> {
     LATTICE_DRIVER: 'leaf',
   }
   const route: LeafRoutes['route'] = (command, argv, more = {}) => run(command, argv, {...env, ...more})
-  const expectExit = async (exitCode: number, ended: RunResult): Promise<unknown> => {
+  const expectExit = (exitCode: number, ended: RunResult): unknown => {
     expect(ended.exitCode, `${ended.stdout}${ended.stderr}`).toBe(exitCode)
     return ended.json()
   }
@@ -52,9 +52,9 @@ export async function startLeafRoutes(): Promise<LeafRoutes> {
     leaf: async (options, spec = hub.spec()) => ends.use(await runLeafNode(spec, {remotes, ...options})),
     route,
     ok: async <T>(command: Command, argv: readonly string[], more?: Env) =>
-      (await expectExit(0, await route(command, [...argv, '--json'], more))) as T,
+      expectExit(0, await route(command, [...argv, '--json'], more)) as T,
     fails: async (exitCode, command, argv, more) =>
-      ((await expectExit(exitCode, await route(command, [...argv, '--json'], more))) as Failure).error,
+      (expectExit(exitCode, await route(command, [...argv, '--json'], more)) as Failure).error,
     [Symbol.asyncDispose]: () => ends.disposeAsync(),
   }
 }

@@ -78,6 +78,10 @@ export class LeafDriver implements Driver {
 
   refuse(change: TableChange): void {
     refuseUncarried(this.#group, change)
+    const {cluster} = this.#options.connection.info ?? {}
+    const splits = change.some(({destinations}) => destinations !== undefined)
+    if (splits && cluster !== undefined && this.reach === 'account-wide')
+      throw new ClusteredHubError(this.leaves, cluster)
   }
 
   /** What signs its changes. */
@@ -273,6 +277,20 @@ class UncarriedSourceError extends UnsafeError {
       ],
       details: {rule: 'not-carried', source, sources, leaf: server.name},
     })
+  }
+}
+
+/** A server sends nothing back to the cluster that a leaf node's link brought it from: every call would be unanswered. */
+class ClusteredHubError extends UnsafeError {
+  constructor(leaves: readonly HeardLeaf[], cluster: string) {
+    const names = leaves.map(({server}) => `'${server.name}'`).join(', ')
+    super(
+      `Leaf node ${names} cannot split for the whole account: its servers are the cluster '${cluster}', to which it can send nothing back, so nobody would get an answer.`,
+      {
+        suggestions: ['lattice leaf run --source SUBJECT   (beside the callers, without --account-wide)'],
+        details: {rule: 'clustered-hub', cluster},
+      },
+    )
   }
 }
 
