@@ -53,8 +53,10 @@ function listHeard({nonce: _nonce, challenge: _challenge, signedBy, ...leaf}: He
   return {...leaf, state: 'runs', here, signedBy: signedBy ?? null}
 }
 
-async function listRecord({id, name, lattice, form, sources, url, agent}: LeafRecord): Promise<ListedLeaf> {
-  const runs = agent !== undefined && (await isRunning(agent))
+async function listRecord({id, name, lattice, form, sources, url, agent, server}: LeafRecord): Promise<ListedLeaf> {
+  // A server whose agent was killed still splits.
+  const running = [agent, server].filter((process) => process !== undefined)
+  const runs = (await Promise.all(running.map(isRunning))).includes(true)
   return {
     ...{id, name, lattice, form, sources},
     connected: false,

@@ -82,12 +82,18 @@ export function leavesView(leaves: readonly ListedLeaf[], options: TableOptions)
     leaf.id,
     leaf.form,
     leaf.sources.join(' '),
-    leaf.state === 'runs' ? (leaf.connected ? 'connected' : 'not connected') : leaf.state,
+    stateText(leaf),
     leaf.url ?? '',
     Object.keys(leaf.mappings ?? {}).join(' '),
     leaf.problems.map(({sentence}) => sentence).join(' '),
   ])
   return table(['NAME', 'ID', 'FORM', 'SOURCES', 'STATE', 'URL', 'SPLITS', 'PROBLEMS'], rows, options)
+}
+
+function stateText({state, connected}: ListedLeaf): string {
+  if (state === 'silent') return 'does not answer'
+  if (state === 'stopped') return 'stopped'
+  return connected ? 'connected' : 'not connected'
 }
 
 /** What was ended, and who notices. */
@@ -96,7 +102,9 @@ export function leafStoppedView({name, form, url, changed, dryRun, mapped}: Leaf
   const verb = dryRun ? 'Would end' : 'Ended'
   const who = form === 'beside' || mapped.length === 0 ? [] : [`Calls of ${mapped.join(', ')} get no answer now.`]
   const callers = url === null ? [] : [`Callers that are connected to ${url} lose their connection.`]
-  return [`${verb} leaf node '${name}'.`, ...callers, ...who].join('\n')
+  const kept =
+    form !== 'beside' || mapped.length === 0 ? [] : [`It splits ${mapped.join(', ')} again from its next start on.`]
+  return [`${verb} leaf node '${name}'.`, ...callers, ...who, ...kept].join('\n')
 }
 
 function formText(form: LeafPlan['form']): string {
