@@ -41,7 +41,9 @@ export async function startKubelets(servers: readonly ConfigServer[]): Promise<K
   }
   let kubelets: readonly Kubelet[] = servers.map(() => ({afterMs: 0}))
   const over = new AbortController()
-  const running = Promise.all(servers.map((server, index) => serve(server, {stored, how: () => kubelets[index]!, over})))
+  const running = Promise.all(
+    servers.map((server, index) => serve(server, {stored, how: () => kubelets[index]!, over})),
+  )
   return {
     configMap: 'nats/lattice-mappings',
     applyWith: `'${process.execPath}' '${program}' '${cluster.path}'`,
