@@ -60,6 +60,25 @@ test('whoever listens on the source would answer too, so that is refused, and a 
   expect(await measure(nc, 'stock.get', 20)).toEqual({'stock.get': 20})
 })
 
+test('workers in no queue group would get nothing, so that is refused', async () => {
+  nc.subscribe('bills.v1.get', {callback: (_error, message) => void message.respond('1')})
+  nc.subscribe('bills.v2.get', {queue: 'q', callback: (_error, message) => void message.respond('2')})
+  await nc.flush()
+  const argv = ['50/50', '--source', 'bills.get', '--leg', '1.0.0=bills.v1.get', '--leg', '2.0.0=bills.v2.get']
+  const {message} = await world.fails(9, RouteAb, argv)
+  expect(message).toContain("'bills.v1.get' is in no queue group")
+  await world.ok(RouteAb, [...argv, '--allow', 'no-subscriber'])
+  const answers = await Promise.all(
+    Array.from({length: 40}, () =>
+      nc.request('bills.get', '', {timeout: 500}).then(
+        (answer) => answer.string(),
+        () => 'none',
+      ),
+    ),
+  )
+  expect(new Set(answers)).toEqual(new Set(['none', '2']))
+})
+
 test('no other leaf node may split for the whole account', async () => {
   for (const name of ['wide', 'other']) {
     await expect(world.leaf({name, accountWide: true})).rejects.toThrow('would each answer every call')

@@ -1,9 +1,13 @@
 import {finding, type Finding} from '../../routing/rule-book.js'
+import {patternOf} from '../../routing/subject.js'
 import type {ChangePlan} from '../draft.js'
 import type {Session} from '../session.js'
 import {readSubscribers, type Subscriber} from './subscribers.js'
 
-/** Who would answer along with a leaf node that splits for the whole account: whoever listens on the source. */
+/**
+ * Who would answer along with a leaf node that splits for the whole account, which is whoever listens on the source, and
+ * whom it cannot reach.
+ */
 export async function judgeDoubled(
   {system, account, accountWide = false}: Pick<Session, 'system' | 'account' | 'accountWide'>,
   {mappings}: Pick<ChangePlan, 'mappings'>,
@@ -12,7 +16,18 @@ export async function judgeDoubled(
   const found = await Promise.all(
     mappings.map(async ({source}) => judgeSource(source, await readSubscribers(system, {account, subject: source}))),
   )
-  return found.flat()
+  const subjects = new Set(mappings.flatMap(({destinations}) => destinations.map((one) => patternOf(one.subject))))
+  const reached = await Promise.all(
+    [...subjects].map(async (subject) => judgeReach(subject, await readSubscribers(system, {account, subject}))),
+  )
+  return [...found.flat(), ...reached.flat()]
+}
+
+/** A server hands nothing back to the leaf node's link that it came by, but for one of a queue group. */
+function judgeReach(subject: string, subscribers: readonly Subscriber[]): Finding[] {
+  if (subscribers.length === 0 || subscribers.some(({queue}) => queue !== undefined)) return []
+  const sentence = `Whoever listens on '${subject}' is in no queue group, and gets nothing from a leaf node that splits for the whole account.`
+  return [finding('no-subscriber', 'refuse', {sentence})]
 }
 
 /** Who taps a wildcard hears each call twice and answers none. */
