@@ -10,6 +10,7 @@ import {predictTable} from '../../src/lib/routing/effective.js'
 import {sourceOf} from '../../src/lib/routing/source.js'
 import {openWire, type BreakableWire} from '../support/breakable-wire.js'
 import {runRoute, type RouteProgram} from '../support/killed-route.js'
+import {expireLease} from '../support/lease.js'
 import {startOperatorServer, type OperatorServer} from '../support/nats-server.js'
 import {measure, openRoutes, serveVersion, testActor, type TestRoutes} from '../support/routes.js'
 
@@ -94,7 +95,7 @@ test.each([
   const again = {...program, systemUrl: server.url}
   const told = (await runRoute({...again, spec: {...again.spec, timeoutMs: 300}})).json()
   expect(told).toMatchObject({error: {kind: 'conflict'}})
-  await expireLease(opened)
+  await expireLease(opened.connection)
   const healed = (await runRoute(again)).json()
   expect(healed).toMatchObject({state: 'live', changed: true, servers: {applied: 1, total: 1}})
   expect(await table()).toMatchObject([{weight: 70}, {weight: 30}])
@@ -105,15 +106,3 @@ test.each([
   expect(counts['2.0.0']).toBeGreaterThan(45)
   expect(counts['2.0.0']).toBeLessThan(135)
 })
-
-/** As if its time had passed. */
-async function expireLease({connection}: TestRoutes): Promise<void> {
-  const subject = '$KV.LATTICEACCOUNT.mappings'
-  const last = await connection.request(
-    '$JS.API.STREAM.MSG.GET.KV_LATTICEACCOUNT',
-    JSON.stringify({last_by_subj: subject}),
-  )
-  const {message} = last.json<{message: {data: string}}>()
-  const record = JSON.parse(Buffer.from(message.data, 'base64').toString()) as Record<string, unknown>
-  await connection.request(subject, JSON.stringify({...record, deadline: new Date(Date.now() - 1000).toISOString()}))
-}
