@@ -1,7 +1,7 @@
 import {renderConfigMap} from '../../apply/config-map.js'
 import {renderMappings} from '../../conf/mappings-text.js'
 import {renderLeafConfig} from '../config.js'
-import {plainConfig, urlVariables, type RenderPlan} from './plan.js'
+import {plainConfig, secretVariables, urlLines, type RenderPlan} from './plan.js'
 
 export interface KubernetesOptions {
   readonly namespace: string
@@ -51,37 +51,28 @@ const secretFolder = '/etc/lattice/secret'
 const monitorPort = 8222
 const nameVariable = 'LATTICE_LEAF_NAME'
 
-function secretLines({spec, settings, remotes}: RenderPlan, {secret, namespace}: KubernetesOptions): string {
+function secretLines(plan: RenderPlan, {secret, namespace}: KubernetesOptions): string {
+  const {spec, settings} = plan
   const {tls = {}} = spec
   const kind = spec.credentials?.kind
   const files = [
     ...(kind === 'creds' || kind === 'jwt' ? ['user.creds'] : []),
     ...(['ca', 'cert', 'key'] as const).flatMap((name) => (tls[name] === undefined ? [] : [`${name}.pem`])),
     ...(settings.usersFile === undefined ? [] : ['users.conf']),
-    ...variablesOf(spec, remotes),
+    ...secretVariables(plan),
   ]
   if (files.length === 0) return ''
   const words = files.map((name) => `--from-file=${name}=PATH`)
-  const urls =
-    kind === 'user' || kind === 'token'
-      ? ['# Each URL with its user, such as "nats-leaf://USER:PASSWORD@HOST:7422", in quotes.']
-      : []
   return [
     `# First: kubectl create secret generic ${secret} --namespace ${namespace} ${words.join(' ')}`,
-    ...urls,
+    ...urlLines(plan),
     '',
   ].join('\n')
 }
 
-/** Keys of the Secret that the server takes as variables. */
-function variablesOf({credentials}: RenderPlan['spec'], remotes: readonly string[]): string[] {
-  if (credentials?.kind === 'nkey') return ['LATTICE_LEAF_NKEY']
-  if (credentials?.kind !== 'user' && credentials?.kind !== 'token') return []
-  return urlVariables(remotes).map((name) => name.slice(1))
-}
-
 /** Both start before the pod's own containers and end after them. */
-function sidecar({spec, settings, remotes}: RenderPlan, options: KubernetesOptions, base: string) {
+function sidecar(plan: RenderPlan, options: KubernetesOptions, base: string) {
+  const {spec, settings} = plan
   const {namespace, deployment, secret, image, reloaderImage} = options
   const mounts = [
     {name: `${base}-config`, mountPath: '/etc/lattice/config', readOnly: true},
@@ -91,7 +82,7 @@ function sidecar({spec, settings, remotes}: RenderPlan, options: KubernetesOptio
   ]
   const env = [
     {name: nameVariable, valueFrom: {fieldRef: {fieldPath: 'metadata.name'}}},
-    ...variablesOf(spec, remotes).map((key) => ({name: key, valueFrom: {secretKeyRef: {name: secret, key}}})),
+    ...secretVariables(plan).map((key) => ({name: key, valueFrom: {secretKeyRef: {name: secret, key}}})),
   ]
   const probe = {exec: {command: ['wget', '-q', '-O', '/dev/null', `http://127.0.0.1:${monitorPort}/healthz`]}}
   const server = {

@@ -64,9 +64,8 @@ export interface ConfigPlaces {
 export function plainConfig({spec, settings, remotes}: RenderPlan, places: ConfigPlaces): Omit<LeafConfig, 'logFile'> {
   const {name, accountWide, sources, listen} = settings
   const kind = spec.credentials?.kind
-  const secretUrls = kind === 'user' || kind === 'token'
   const remote: LeafRemote = {
-    urls: secretUrls ? urlVariables(remotes) : remotes,
+    urls: takesUrls(spec) ? urlVariables(remotes) : remotes,
     ...(kind === 'creds' || kind === 'jwt' ? {credentials: places.creds} : {}),
     ...(kind === 'nkey' ? {nkeySeed: '$LATTICE_LEAF_NKEY'} : {}),
     ...tlsOf(spec, places),
@@ -81,8 +80,22 @@ export function plainConfig({spec, settings, remotes}: RenderPlan, places: Confi
   }
 }
 
-/** The variables that hold URLs with user and password. */
-export function urlVariables(remotes: readonly string[]): string[] {
+/** The variables that nats-server takes secrets from. */
+export function secretVariables({spec, remotes}: RenderPlan): string[] {
+  if (spec.credentials?.kind === 'nkey') return ['LATTICE_LEAF_NKEY']
+  return takesUrls(spec) ? urlVariables(remotes).map((name) => name.slice(1)) : []
+}
+
+/** How the variables that hold URLs with user and password are written. */
+export function urlLines({spec}: RenderPlan): string[] {
+  return takesUrls(spec) ? ['# Each URL with its user, such as "nats-leaf://USER:PASSWORD@HOST:7422", in quotes.'] : []
+}
+
+function takesUrls({credentials}: ConnectSpec): boolean {
+  return credentials?.kind === 'user' || credentials?.kind === 'token'
+}
+
+function urlVariables(remotes: readonly string[]): string[] {
   return remotes.map((_, index) => `$LATTICE_LEAF_URL${remotes.length === 1 ? '' : `_${index + 1}`}`)
 }
 

@@ -2,7 +2,7 @@ import type {ConnectSpec} from '../../nats/spec.js'
 import {renderLeafConfig} from '../config.js'
 import type {LeafSettings} from '../settings.js'
 import type {KubernetesOptions} from './kubernetes.js'
-import {plainConfig, plainPath, planRender} from './plan.js'
+import {plainConfig, plainPath, planRender, secretVariables, urlLines, type RenderPlan} from './plan.js'
 
 /** What a leaf node is written out for. */
 export const leafFormats = ['systemd', 'kubernetes', 'config'] as const
@@ -40,7 +40,18 @@ export async function renderLeaf(
         tls: (file: string, given: string) => plainPath(given) ?? `${file}.pem`,
         usersInclude: settings.usersFile,
       }
-      return {...told, text: renderLeafConfig(plainConfig(plan, places))}
+      return {...told, text: `${needsLines(plan)}${renderLeafConfig(plainConfig(plan, places))}`}
     }
   }
+}
+
+/** What has to be there before nats-server takes the configuration. */
+function needsLines(plan: RenderPlan): string {
+  const variables = secretVariables(plan)
+  return [
+    '# Beside it: lattice-mappings.conf, at first with the line: mappings {}',
+    ...(variables.length === 0 ? [] : [`# In the environment of nats-server: ${variables.join(', ')}`]),
+    ...urlLines(plan),
+    '',
+  ].join('\n')
 }
