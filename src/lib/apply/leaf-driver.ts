@@ -269,11 +269,12 @@ function maySplit({form, sources}: HeardLeaf, source: string): boolean {
 }
 
 class UncarriedSourceError extends UnsafeError {
-  constructor(source: string, {server, sources}: HeardLeaf, name: string) {
+  constructor(source: string, {server, sources, form}: HeardLeaf, name: string) {
+    const wide = form === 'account-wide' ? ' --account-wide' : ''
     super(`Leaf node '${server.name}' was not started for '${source}', and what it maps is fixed when it starts.`, {
       suggestions: [
         `lattice leaf stop --name ${name}   (where it runs)`,
-        `lattice leaf run --name ${name} ${[...sources, source].map((one) => `--source '${one}'`).join(' ')}`,
+        `lattice leaf run --name ${name}${wide} ${[...sources, source].map((one) => `--source '${one}'`).join(' ')} …   (with the flags it had)`,
       ],
       details: {rule: 'not-carried', source, sources, leaf: server.name},
     })
@@ -298,7 +299,9 @@ class ClusteredHubError extends UnsafeError {
 export class NoLeafKeyError extends ConnectionError {
   constructor(leaves: readonly HeardLeaf[]) {
     super('Leaf nodes take changes that are signed with a user key, and the credentials have none.', {
-      suggestions: ['--leaf-key FILE (or LATTICE_LEAF_KEY_FILE) with a user seed that they accept'],
+      suggestions: [
+        '--leaf-key FILE (or LATTICE_LEAF_KEY_FILE) with a user seed that they accept, such as control.nk in the folder of one',
+      ],
       details: {accepts: [...new Set(leaves.flatMap(({accepts}) => accepts))]},
     })
   }
