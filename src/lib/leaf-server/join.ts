@@ -70,11 +70,8 @@ async function takeOver(
   const peers = others.filter(({name}) => name === record.name)
   const trusted = peers.filter(({signedBy}) => signedBy !== undefined && accepts.includes(signedBy))
   for (const {server, signedBy} of peers.filter((peer) => !trusted.includes(peer))) {
-    const by = signedBy === undefined ? 'nobody known' : `'${signedBy}'`
-    report({
-      kind: 'warning',
-      message: `What leaf node '${server.name}' has is not taken over: ${by} stands for it (--accept-key).`,
-    })
+    const way = signedBy === undefined ? 'it shows no key' : `start this one with --accept-key ${signedBy}`
+    report({kind: 'warning', message: `What leaf node '${server.name}' splits is not taken over: ${way}.`})
   }
   const theirs = majority(trusted)
   const taken = theirs !== undefined && !sameMappings(theirs, own)

@@ -15,7 +15,7 @@ export function leafReportLine(report: LeafReport): string {
 function lineOf(report: LeafReport): string {
   switch (report.kind) {
     case 'ready':
-      return `ready: leaf node '${report.name}' (${report.id}) of lattice '${report.lattice}': callers connect to ${report.url}`
+      return readyLine(report)
     case 'note':
       return report.message
     case 'warning':
@@ -27,12 +27,18 @@ function lineOf(report: LeafReport): string {
     case 'problem':
       return `problem ${report.problem}: ${report.sentence}`
     case 'solved':
-      return `solved ${report.problem}: ${report.sentence}`
+      return `solved ${report.problem}, which was: ${report.sentence}`
     case 'draining':
       return `draining: ${report.reason}`
     case 'stopped':
       return `stopped: leaf node ${report.id}`
   }
+}
+
+function readyLine({name, id, lattice, form, url, remotes, accepts}: Extract<LeafReport, {kind: 'ready'}>): string {
+  const alone = form === 'beside' ? '' : '; while it is away, calls of what it splits get no answer'
+  const who = `leaf node '${name}' (${id}) of lattice '${lattice}'`
+  return `ready: ${who}: callers connect to ${url}; connected to ${remotes.join(', ')}; changed by ${accepts.join(', ')}${alone}`
 }
 
 /** A leaf node that runs in the background, and how to use it and end it. */
