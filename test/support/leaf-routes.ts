@@ -1,10 +1,13 @@
+import type {NatsConnection} from '@nats-io/transport-node'
 import {expect} from 'vitest'
 
+import {openConnection} from '../../src/lib/nats/connect.js'
 import type {ConnectSpec} from '../../src/lib/nats/spec.js'
 import type {Failure} from './cli.js'
 import {runLeafNode, type LeafNode, type LeafNodeOptions} from './leaf-node.js'
 import {freePort, startOperatorServer, type OperatorServer} from './nats-server.js'
 import {run, type RunResult} from './run.js'
+import {behind, runService, serveSubjects} from './services.js'
 
 type Command = Parameters<typeof run>[0]
 type Env = Readonly<Record<string, string | undefined>>
@@ -57,6 +60,29 @@ export async function startLeafRoutes(): Promise<LeafRoutes> {
       (expectExit(exitCode, await route(command, [...argv, '--json'], more)) as Failure).error,
     [Symbol.asyncDispose]: () => ends.disposeAsync(),
   }
+}
+
+/** The same with leaf node `edge` beside its callers, and workers for all that it may split. */
+export interface ServedLeaf extends AsyncDisposable {
+  readonly world: LeafRoutes
+  readonly leaf: LeafNode
+  /** Of the workers, at the hub. */
+  readonly nc: NatsConnection
+}
+
+export async function startServedLeaf(): Promise<ServedLeaf> {
+  await using unlessStarted = new AsyncDisposableStack()
+  const world = unlessStarted.use(await startLeafRoutes())
+  const leaf = await world.leaf({name: 'edge', sources: ['orders.*', 'stock.get', 'wild.*']})
+  const nc = await openConnection(world.hub.spec())
+  unlessStarted.defer(() => nc.close())
+  for (const major of [1, 2]) {
+    await runService(nc, {name: 'orders', version: `${major}.0.0`, endpoints: {get: behind('orders.get', major)}})
+  }
+  serveSubjects(nc, ['stock.get', 'stock.v2.get', 'wild.v1.a', 'wild.v2.a'])
+  await nc.flush()
+  const ends = unlessStarted.move()
+  return {world, leaf, nc, [Symbol.asyncDispose]: () => ends.disposeAsync()}
 }
 
 /** Fails where of so many calls more or fewer were answered so than five standard deviations around this share. */
