@@ -69,12 +69,12 @@ function told(leaf: HeardLeaf, wanted: MappingTable, reply: ChangeReply): Change
 
 /** No answer came: the leaf node's nonce tells whether it took the change. */
 async function lookAgain(
-  {connection, lattice, timeoutMs}: LeafAccess,
+  {connection, lattice, timeoutMs, trusted}: LeafAccess,
   {leaf, wanted}: {readonly leaf: HeardLeaf; readonly wanted: MappingTable},
   cause: LatticeError,
 ): Promise<ChangedLeaf> {
-  const found = await readLeaves(connection, {lattice, timeoutMs}).catch(() => [])
-  const now = found.find(({id}) => id === leaf.id)
+  const found = await readLeaves(connection, {lattice, timeoutMs, trusted}).catch(() => [])
+  const now = found.find(({id, signedBy}) => id === leaf.id && signedBy === leaf.signedBy)
   if (now !== undefined && now.nonce !== leaf.nonce && compareTables(tableOf(now), wanted).length === 0) {
     return {leaf, wanted, digest: now.digest, notes: []}
   }

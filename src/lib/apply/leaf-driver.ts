@@ -1,6 +1,7 @@
 import {createHash} from 'node:crypto'
 
 import type {Clock} from '../clock.js'
+import {shellWord} from '../entity/require.js'
 import {ConnectionError, LatticeError, UnsafeError} from '../errors.js'
 import type {SigningKey} from '../keys/nkey.js'
 import type {HeardLeaf} from '../leaf/client.js'
@@ -59,13 +60,13 @@ export class LeafDriver implements Driver {
   readonly #options: OpenLeaves
   readonly #group: LeafGroup
   /** Who answered once need not be waited for again. */
-  readonly #expect: number
+  readonly #expect: readonly HeardLeaf[]
 
   constructor(options: OpenLeaves, group: LeafGroup) {
-    const {leaves, answered} = group
+    const {leaves, heard} = group
     this.#options = options
     this.#group = group
-    this.#expect = answered
+    this.#expect = heard
     this.leaves = leaves
     this.view = viewOf(group)
     this.reach = leaves[0]!.form
@@ -210,10 +211,15 @@ async function putBack(access: LeafAccess, changed: readonly ChangedLeaf[], chan
   await Promise.allSettled(
     changed.map(async ({leaf}) => {
       const now = leaves.find(({id}) => id === leaf.id)
-      const previous = change.map(({source}) => ({source, destinations: leaf.mappings[source]}))
+      const previous = change.map(({source}) => ({source, destinations: ownMapping(leaf, source)}))
       if (now !== undefined) await changeOne(access, now, previous)
     }),
   )
+}
+
+/** A subject may be named as what every object has. */
+function ownMapping({mappings}: HeardLeaf, source: string): HeardLeaf['mappings'][string] | undefined {
+  return Object.hasOwn(mappings, source) ? mappings[source] : undefined
 }
 
 function viewOf(group: LeafGroup): TableView {
@@ -274,7 +280,7 @@ class UncarriedSourceError extends UnsafeError {
     super(`Leaf node '${server.name}' was not started for '${source}', and what it maps is fixed when it starts.`, {
       suggestions: [
         `lattice leaf stop --name ${name}   (where it runs)`,
-        `lattice leaf run --name ${name}${wide} ${[...sources, source].map((one) => `--source '${one}'`).join(' ')} …   (with the flags it had)`,
+        `lattice leaf run --name ${name}${wide} ${[...sources, source].map((one) => `--source ${shellWord(one)}`).join(' ')} …   (with the flags it had)`,
       ],
       details: {rule: 'not-carried', source, sources, leaf: server.name},
     })

@@ -13,6 +13,8 @@ export interface LeafTarget {
   /** Undefined: those of the only name there is. */
   readonly name: string | undefined
   readonly timeoutMs: number
+  /** Keys whose word for a leaf node counts more than any other. */
+  readonly trusted?: readonly string[] | undefined
   /** Names of the servers that were there at the last change. */
   readonly known?: readonly string[] | undefined
 }
@@ -21,22 +23,27 @@ export interface LeafTarget {
 export interface LeafGroup {
   readonly name: string
   readonly leaves: readonly HeardLeaf[]
-  /** How many leaf nodes there are in all, those of other names too. */
-  readonly answered: number
+  /** All leaf nodes that there are, those of other names too. */
+  readonly heard: readonly HeardLeaf[]
   /** False where their files say different things. */
   readonly agreed: boolean
 }
 
 /**
  * Reads the leaf nodes of one name. Throws a NoLeafError where none answers, an AmbiguousError where several names do and
- * none was given, and a ConflictError where they are of two forms or, unless the newest will do, have different mappings.
+ * none was given, and a ConflictError where two answer as one, where they are of two forms or, unless the newest will do, have different
+ * mappings.
  */
 export async function readGroup(
   target: LeafTarget,
-  {newest = false, expect}: ReadOptions & {readonly expect?: number | undefined} = {},
+  {newest = false, expect}: ReadOptions & {readonly expect?: readonly HeardLeaf[] | undefined} = {},
 ): Promise<LeafGroup> {
-  const {connection, lattice, timeoutMs, known = []} = target
-  const all = await readLeaves(connection, {lattice, timeoutMs, known, ...(expect === undefined ? {} : {expect})})
+  const {connection, lattice, timeoutMs, trusted, known = []} = target
+  const all = await readLeaves(connection, {
+    ...{lattice, timeoutMs, known, trusted},
+    ...(expect === undefined ? {} : {expect}),
+  })
+  refuseTwins(all)
   const names = [...new Set(all.map(({name}) => name))]
   const name = target.name ?? names[0]
   if (target.name === undefined && names.length > 1) throw new SeveralLeavesError(lattice, names)
@@ -46,7 +53,7 @@ export async function readGroup(
   refuseMixedForms(leaves)
   const other = others.find((leaf) => compareTables(tableOf(first), tableOf(leaf)).length > 0)
   if (other !== undefined && !newest) throw new LeavesDifferError(first.server.name, other.server.name)
-  return {name, leaves, answered: all.length, agreed: other === undefined}
+  return {name, leaves, heard: all, agreed: other === undefined}
 }
 
 /** The table that its server makes of a leaf node's file. */
@@ -69,6 +76,12 @@ export function mappingsOf({leaves}: Pick<LeafGroup, 'leaves'>): TokenMappings {
   )
 }
 
+/** A change would be taken by one of them, and nobody could tell which. */
+function refuseTwins(all: readonly HeardLeaf[]): void {
+  const twin = all.find(({id}, index) => all.findIndex((one) => one.id === id) !== index)
+  if (twin !== undefined) throw new TwinLeavesError(all.filter(({id}) => id === twin.id))
+}
+
 /** One that is for all callers answers them along with those that are for their own. */
 function refuseMixedForms(leaves: readonly HeardLeaf[]): void {
   const wide = leaves.filter(({form}) => form === 'account-wide')
@@ -86,6 +99,21 @@ export class SecondLeafError extends UnsafeError {
         details: {rule: 'second-leaf', servers},
       },
     )
+  }
+}
+
+/** A leaf node's folder was copied, or somebody of the account pretends to be that leaf node. */
+class TwinLeavesError extends ConflictError {
+  constructor(twins: readonly HeardLeaf[]) {
+    const [{id, server}] = twins as [HeardLeaf]
+    super(`${twins.length} answer as leaf node '${server.name}', so none of them can be believed or changed.`, {
+      suggestions: [
+        'lattice leaf ls',
+        '--leaf-key FILE   (a key that the right one signs with)',
+        'Where a folder of a leaf node was copied: remove the copy, and start a new one there.',
+      ],
+      details: {rule: 'twin-leaves', id, signedBy: twins.map(({signedBy}) => signedBy)},
+    })
   }
 }
 

@@ -130,10 +130,8 @@ export class LeafAgent implements Disposable {
     const {endpoint, body} = askSchema.parse(parseJson(msg))
     const server = this.#running()
     const [identity] = await server.system.servers()
-    // Who the callers are is not told to everybody in the account, only what they listen on.
-    const {auth: _auth, ...rest} = body
     const account = splitAccount(this.#options.record.form)
-    const wanted = {...rest, ...(endpoint === 'VARZ' ? {} : {account, acc: account})}
+    const wanted = {...body, ...(endpoint === 'VARZ' ? {} : {account, acc: account})}
     const subject = `$SYS.REQ.SERVER.${identity?.id ?? ''}.${endpoint}`
     const reply = await request(server.system.connection, subject, JSON.stringify(wanted), {
       timeoutMs: this.#options.timeoutMs,

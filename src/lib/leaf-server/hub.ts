@@ -62,10 +62,10 @@ export async function readWorkers(
   return among(await new OwnMonitoring(hub, timeoutMs).ask('SUBSZ'), sources)
 }
 
-/** The same among the connections that servers told of. */
+/** The same among the connections that a leaf node's server told of; who listens at the account's servers is not there. */
 export function workersAmong(connections: readonly SystemReply[], sources: readonly string[]): string[] {
   return among(
-    connections.map((reply) => asSubscriptions(reply, {})),
+    connections.map((reply) => asSubscriptions(reply, {}, {links: false})),
     sources,
   )
 }

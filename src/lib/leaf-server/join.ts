@@ -3,9 +3,10 @@ import {readFile} from 'node:fs/promises'
 import type {NatsConnection} from '@nats-io/transport-node'
 
 import {SecondLeafError} from '../apply/leaf-group.js'
+import type {Clock} from '../clock.js'
 import {parseMappings, renderMappings} from '../conf/mappings-text.js'
 import {asTokenMappings} from '../apply/config-table.js'
-import {UnsafeError} from '../errors.js'
+import {ConflictError, UnsafeError} from '../errors.js'
 import {writeFileAtomic} from '../files/write-file.js'
 import {readLeaves, type HeardLeaf} from '../leaf/client.js'
 import {subjectsOverlap} from '../routing/subject.js'
@@ -34,7 +35,9 @@ export interface JoinOptions {
  */
 export async function join(options: JoinOptions): Promise<LeafMappings> {
   const {hub, record, timeoutMs} = options
-  const heard = await readLeaves(hub, {lattice: record.lattice, timeoutMs})
+  const trusted = await readAccepted(options.keys)
+  const heard = await readLeaves(hub, {lattice: record.lattice, timeoutMs, trusted})
+  if (heard.some(({id, signedBy}) => id === record.id && trusted.includes(signedBy))) throw new CopiedLeafError(record)
   const others = heard.filter(({id}) => id !== record.id)
   refuseSecond(record, others)
   const mappings = await takeOver(options, others)
@@ -46,6 +49,26 @@ export async function join(options: JoinOptions): Promise<LeafMappings> {
 function refuseSecond(record: LeafRecord, others: readonly HeardLeaf[]): void {
   const rival = others.find((other) => isRival(record, other))
   if (rival !== undefined) throw new SecondLeafError([rival.server.name, `lattice-leaf-${record.name}-${record.id}`])
+}
+
+/**
+ * Once it answers itself: one for the whole account that started at the same moment was not there before. The one with
+ * the smaller id stays if the other one goes.
+ */
+export async function refuseLateSecond(
+  {hub, record, timeoutMs}: Pick<JoinOptions, 'hub' | 'record' | 'timeoutMs'>,
+  clock: Clock,
+): Promise<void> {
+  if (record.form === 'beside') return
+  const deadline = clock.now() + Math.min(timeoutMs, 2000)
+  for (;;) {
+    const heard = await readLeaves(hub, {lattice: record.lattice, timeoutMs})
+    const others = heard.filter(({id}) => id !== record.id)
+    const goesFirst = others.every((other) => !isRival(record, other) || record.id < other.id)
+    if (!goesFirst || clock.now() >= deadline) refuseSecond(record, others)
+    if (!others.some((other) => isRival(record, other))) return
+    await clock.sleep(100)
+  }
 }
 
 /** Also those beside their callers share a name only with their like. */
@@ -68,9 +91,9 @@ async function takeOver(
   const own = await readOwn(file)
   const accepts = await readAccepted(keys)
   const peers = others.filter(({name}) => name === record.name)
-  const trusted = peers.filter(({signedBy}) => signedBy !== undefined && accepts.includes(signedBy))
+  const trusted = peers.filter(({signedBy}) => accepts.includes(signedBy))
   for (const {server, signedBy} of peers.filter((peer) => !trusted.includes(peer))) {
-    const way = signedBy === undefined ? 'it shows no key' : `start this one with --accept-key ${signedBy}`
+    const way = `start this one with --accept-key ${signedBy}, if that is a key of yours`
     report({kind: 'warning', message: `What leaf node '${server.name}' splits is not taken over: ${way}.`})
   }
   const theirs = majority(trusted)
@@ -111,6 +134,19 @@ async function refuseDoubling({hub, settings, timeoutMs}: JoinOptions, mappings:
   if (settings.allow.includes('source-doubled')) return
   const workers = await readWorkers(hub, Object.keys(mappings), timeoutMs)
   if (workers.length > 0) throw new DoubledError(workers)
+}
+
+/** Two of one id would both take a change, or neither. */
+class CopiedLeafError extends ConflictError {
+  constructor({name, id}: LeafRecord) {
+    super(`Leaf node '${name}' with the id '${id}' runs elsewhere: its folder was copied.`, {
+      suggestions: [
+        'Remove the copied folder: a new leaf node takes over the mappings.',
+        'lattice leaf run --name OTHER',
+      ],
+      details: {rule: 'twin-leaves', name, id},
+    })
+  }
 }
 
 /** The leaf node's mappings are there, and so are those who would answer beside them. */

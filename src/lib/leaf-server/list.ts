@@ -49,8 +49,8 @@ async function readAll(spec: ConnectSpec, timeoutMs: number): Promise<HeardLeaf[
   }
 }
 
-function listHeard({nonce: _nonce, challenge: _challenge, signedBy, ...leaf}: HeardLeaf, here: boolean): ListedLeaf {
-  return {...leaf, state: 'runs', here, signedBy: signedBy ?? null}
+function listHeard({nonce: _nonce, challenge: _challenge, ...leaf}: HeardLeaf, here: boolean): ListedLeaf {
+  return {...leaf, state: 'runs', here}
 }
 
 async function listRecord({id, name, lattice, form, sources, url, agent, server}: LeafRecord): Promise<ListedLeaf> {

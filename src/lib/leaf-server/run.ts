@@ -12,7 +12,7 @@ import {withLock} from '../server/lock.js'
 import {endProcess, readStartTime} from '../server/process.js'
 import {LeafAgent} from './agent.js'
 import type {LeafConfig} from './config.js'
-import {join} from './join.js'
+import {join, refuseLateSecond} from './join.js'
 import type {KeySources} from './keys.js'
 import {leafFiles, leafFolder, openRecord, writeRecord, type LeafRecord} from './places.js'
 import {defaultRemotes, leafRemote, parseRemotes} from './remote.js'
@@ -196,6 +196,7 @@ async function runServer(run: ServerRun): Promise<void> {
   let wake = new AbortController()
   const onChange = (): void => wake.abort()
   const agent = ends.use(await LeafAgent.open({hub, record, files, keys, clock, report, timeoutMs, onChange}, server))
+  await refuseLateSecond({hub, record, timeoutMs}, clock)
   const problems = new Problems({clock, report}, (present) => (agent.problems = present))
   const {id, name, lattice, form, sources, url, server: identity} = await agent.state()
   const ready = {...running, url, readyAt: new Date(clock.now()).toISOString()}

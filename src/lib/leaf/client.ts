@@ -18,15 +18,19 @@ import {leafSubjects} from './subjects.js'
 
 /** A leaf node's word about itself, and the key that stands for it. */
 export interface HeardLeaf extends LeafState {
-  /** The key that signed just this answer to just this question; undefined: anybody of the account may have made it. */
-  readonly signedBy?: string
+  /** The key that signed just this answer to just this question; whether it is one to believe is for who asks to know. */
+  readonly signedBy: string
 }
+
+type HeardBy = Pick<HeardLeaf, 'id' | 'signedBy'>
 
 export interface ReadLeavesOptions {
   readonly lattice: string
   readonly timeoutMs: number
-  /** Stop as soon as so many have answered. */
-  readonly expect?: number
+  /** Stop as soon as so many have answered, or all of these, each by its own key. */
+  readonly expect?: number | readonly HeardBy[]
+  /** Keys that are known: who answers by another as a leaf node that one of them stands for is not heard. */
+  readonly trusted?: readonly string[] | undefined
   /** Names of the servers that were there before; they are waited for longer. */
   readonly known?: readonly string[]
 }
@@ -36,47 +40,85 @@ const stallMs = 300
 /** One that was there before may be busy; to pass over it would split callers in two ways. */
 const knownMs = 2000
 
-/** Every leaf node of ours in the lattice, sorted by name and id; empty when none runs. */
+/**
+ * Every leaf node of ours in the lattice, sorted by name and id; empty when none runs. Anybody of the account can answer,
+ * so what nobody signed just now is passed over, and one id may be there more than once, by several keys.
+ */
 export async function readLeaves(
   nc: NatsConnection,
-  {lattice, timeoutMs, expect, known = []}: ReadLeavesOptions,
+  {lattice, timeoutMs, expect, known = [], trusted = []}: ReadLeavesOptions,
 ): Promise<HeardLeaf[]> {
   const {read} = leafSubjects(lattice)
   const challenge = randomBytes(12).toString('base64url')
-  const waited = new Set<string | undefined>(known)
+  const waited = new Set(known)
+  const parsed = new Map<Msg, Answer>()
+  const parse = (msg: Msg): Answer => {
+    const answer = parsed.get(msg) ?? parseLeaf(msg, challenge)
+    parsed.set(msg, answer)
+    return answer
+  }
   const replies = await requestMany(nc, read, JSON.stringify({challenge}), {
     timeoutMs,
     stallMs: (heard) => {
-      waited.delete(nameOf(heard.at(-1)!))
+      const {leaf} = parse(heard.at(-1)!)
+      if (leaf !== undefined) waited.delete(leaf.server.name)
       return waited.size === 0 ? stallMs : knownMs
     },
     firstMs: Math.min(timeoutMs, known.length === 0 ? 1000 : knownMs),
-    ...(expect === undefined ? {} : {expect}),
+    ...(expect === undefined ? {} : {expect: enough(expect, parse)}),
   })
-  const leaves = replies.map((reply) => parseLeaf(parseReply(reply.string(), read), challenge))
-  return [...new Map(leaves.map((leaf) => [leaf.id, leaf])).values()].sort((a, b) =>
-    `${a.name} ${a.id}` < `${b.name} ${b.id}` ? -1 : 1,
-  )
+  const leaves = replies.flatMap((reply) => {
+    const {leaf, error} = parse(reply)
+    if (error !== undefined) throw error
+    return leaf === undefined ? [] : [leaf]
+  })
+  return vouchedFor(leaves, trusted).sort((a, b) => (`${a.name} ${a.id}` < `${b.name} ${b.id}` ? -1 : 1))
 }
 
-/** Of its server; undefined where that is not to be read, which is told when all are in. */
-function nameOf(msg: Msg): string | undefined {
-  try {
-    return parseLeaf(parseReply(msg.string(), 'a leaf node'), '').server.name
-  } catch (error) {
-    if (error instanceof ServerError) return undefined
-    throw error
+/** Whether all have answered who are waited for; told of each answer as it comes. */
+function enough(
+  expect: number | readonly HeardBy[],
+  parse: (msg: Msg) => Answer,
+): (replies: readonly Msg[]) => boolean {
+  const heard = new Set<string>()
+  return (replies) => {
+    const {leaf} = parse(replies.at(-1)!)
+    if (replies.length === 1) heard.clear()
+    if (leaf !== undefined) heard.add(`${leaf.id} ${leaf.signedBy}`)
+    if (typeof expect === 'number') return heard.size >= expect
+    return expect.every(({id, signedBy}) => heard.has(`${id} ${signedBy}`))
   }
 }
 
-function parseLeaf(reply: unknown, challenge: string): HeardLeaf {
-  const signed = signedSchema.safeParse(reply)
-  if (!signed.success) throw new LeafAnswerError('is no signed state')
-  const state = leafStateSchema.safeParse(parseReply(signed.data.text, 'a leaf node'))
-  if (!state.success) throw new LeafAnswerError(`does not fit: ${state.error.issues[0]?.path.join('.') ?? ''}`)
-  const {by} = signed.data
-  const fresh = state.data.challenge === challenge && isSignedBy([by], 'lattice leaf state', signed.data)
-  return {...state.data, ...(fresh ? {signedBy: by} : {})}
+/** Each word once; where a known key stands for a leaf node, no other can. */
+function vouchedFor(leaves: readonly HeardLeaf[], trusted: readonly string[]): HeardLeaf[] {
+  const sure = new Set(leaves.flatMap(({id, signedBy}) => (trusted.includes(signedBy) ? [id] : [])))
+  const believed = leaves.filter(({id, signedBy}) => !sure.has(id) || trusted.includes(signedBy))
+  return [...new Map(believed.map((leaf) => [`${leaf.id} ${leaf.signedBy} ${leaf.nonce}`, leaf])).values()]
+}
+
+/** A leaf node's word, or why it cannot be read; neither where it is none: streams and taps answer as well. */
+interface Answer {
+  readonly leaf?: HeardLeaf
+  readonly error?: LeafAnswerError
+}
+
+function parseLeaf(msg: Msg, challenge: string): Answer {
+  const signed = signedSchema.safeParse(parseJson(msg.string()))
+  if (!signed.success || !isSignedBy([signed.data.by], 'lattice leaf state', signed.data)) return {}
+  const state = leafStateSchema.safeParse(parseJson(signed.data.text))
+  if (!state.success) {
+    return {error: new LeafAnswerError(`does not fit: ${state.error.issues[0]?.path.join('.') ?? ''}`)}
+  }
+  return state.data.challenge === challenge ? {leaf: {...state.data, signedBy: signed.data.by}} : {}
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /**

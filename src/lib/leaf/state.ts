@@ -97,5 +97,13 @@ export type ChangeReply = z.infer<typeof changeReplySchema>
 /** What a leaf node may be asked to ask its own server: of the callers' account, and nothing that changes anything. */
 export const askSchema = z.object({
   endpoint: z.enum(['SUBSZ', 'CONNZ', 'VARZ', 'ACCOUNTZ', 'LEAFZ']),
-  body: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+  // Nothing else is handed on: a server takes names in any case, and tells who its users are to who asks for that.
+  body: z
+    .object({
+      subscriptions: z.boolean().optional(),
+      subscriptions_detail: z.boolean().optional(),
+      limit: z.number().int().min(0).optional(),
+      offset: z.number().int().min(0).optional(),
+    })
+    .default({}),
 })

@@ -34,7 +34,9 @@ export async function openByLeaf(
   const probe = (change: TableChange, withinMs: number): Promise<ServerOutcome[]> =>
     probeChange({deps, system: hub}, change, withinMs)
   const known = await lastSeen(store, name)
-  const options = {connection, lattice, name, timeoutMs, known, findKey, clock, probe}
+  const first = own ?? (await localKey(lattice, {name: name ?? 'default'}))
+  const trusted = first === undefined ? [] : [first.publicKey]
+  const options = {connection, lattice, name, timeoutMs, known, trusted, findKey, clock, probe}
   const [driver] = await Promise.all([openLeafDriver(options, {newest: repair}), counted])
   const {key, leaves, view} = driver
   if (key === undefined && !dryRun) throw new NoLeafKeyError(leaves)
@@ -71,7 +73,7 @@ async function leafKey({spec, access}: RouteDeps): Promise<SigningKey | undefine
 }
 
 /** Who may read the folder of a leaf node of this machine may change it. */
-async function localKey(lattice: string, {name}: HeardLeaf): Promise<SigningKey | undefined> {
+async function localKey(lattice: string, {name}: Pick<HeardLeaf, 'name'>): Promise<SigningKey | undefined> {
   const file = join(leafFolder({lattice, name}), controlKeyName)
   return (await canRead(file)) ? readSeed(file, {purpose: 'control key', kind: 'U'}) : undefined
 }
