@@ -83,7 +83,7 @@ export default class LeafRun extends LatticeCommand<LeafRan> {
       multiple: true,
       multipleNonGreedy: true,
       default: [],
-      options: ['source-doubled'],
+      options: ['source-doubled', 'clustered-hub'],
       summary: 'Run in spite of this.',
     }),
     confirm: confirmFlag,

@@ -22,7 +22,15 @@ import {
   type WriteBack,
 } from './driver.js'
 import {changeOne, wantedTable, type ChangedLeaf, type LeafAccess} from './leaf-change.js'
-import {mappingsOf, readGroup, serverView, tableOf, type LeafGroup, type LeafTarget} from './leaf-group.js'
+import {
+  ClusteredHubError,
+  mappingsOf,
+  readGroup,
+  serverView,
+  tableOf,
+  type LeafGroup,
+  type LeafTarget,
+} from './leaf-group.js'
 
 export interface LeafDriverOptions extends LeafTarget {
   readonly clock: Clock
@@ -82,7 +90,10 @@ export class LeafDriver implements Driver {
     const {cluster} = this.#options.connection.info ?? {}
     const splits = change.some(({destinations}) => destinations !== undefined)
     if (splits && cluster !== undefined && this.reach === 'account-wide')
-      throw new ClusteredHubError(this.leaves, cluster)
+      throw new ClusteredHubError(
+        this.leaves.map(({server}) => server.name),
+        cluster,
+      )
   }
 
   /** What signs its changes. */
@@ -284,20 +295,6 @@ class UncarriedSourceError extends UnsafeError {
       ],
       details: {rule: 'not-carried', source, sources, leaf: server.name},
     })
-  }
-}
-
-/** A server sends nothing back to the cluster that a leaf node's link brought it from: every call would be unanswered. */
-class ClusteredHubError extends UnsafeError {
-  constructor(leaves: readonly HeardLeaf[], cluster: string) {
-    const names = leaves.map(({server}) => `'${server.name}'`).join(', ')
-    super(
-      `Leaf node ${names} cannot split for the whole account: its servers are the cluster '${cluster}', to which it can send nothing back, so nobody would get an answer.`,
-      {
-        suggestions: ['lattice leaf run --source SUBJECT   (beside the callers, without --account-wide)'],
-        details: {rule: 'clustered-hub', cluster},
-      },
-    )
   }
 }
 

@@ -102,6 +102,20 @@ export class SecondLeafError extends UnsafeError {
   }
 }
 
+/** A server sends nothing back to the cluster that a leaf node's link brought it from: every call would be unanswered. */
+export class ClusteredHubError extends UnsafeError {
+  constructor(servers: readonly string[], cluster: string) {
+    const names = servers.map((name) => `'${name}'`).join(', ')
+    super(
+      `Leaf node ${names} cannot split for the whole account: its servers are the cluster '${cluster}', to which it can send nothing back, so nobody would get an answer.`,
+      {
+        suggestions: ['lattice leaf run --source SUBJECT   (beside the callers, without --account-wide)'],
+        details: {rule: 'clustered-hub', cluster},
+      },
+    )
+  }
+}
+
 /** A leaf node's folder was copied, or somebody of the account pretends to be that leaf node. */
 class TwinLeavesError extends ConflictError {
   constructor(twins: readonly HeardLeaf[]) {

@@ -2,13 +2,14 @@ import {readFile} from 'node:fs/promises'
 
 import type {NatsConnection} from '@nats-io/transport-node'
 
-import {SecondLeafError} from '../apply/leaf-group.js'
+import {ClusteredHubError, SecondLeafError} from '../apply/leaf-group.js'
 import type {Clock} from '../clock.js'
 import {parseMappings, renderMappings} from '../conf/mappings-text.js'
 import {asTokenMappings} from '../apply/config-table.js'
 import {ConflictError, UnsafeError} from '../errors.js'
 import {writeFileAtomic} from '../files/write-file.js'
 import {readLeaves, type HeardLeaf} from '../leaf/client.js'
+import {leafServerName} from '../leaf/subjects.js'
 import {subjectsOverlap} from '../routing/subject.js'
 import {readWorkers} from './hub.js'
 import {readAccepted, type KeySources} from './keys.js'
@@ -34,7 +35,10 @@ export interface JoinOptions {
  * answer calls a second time. Resolves to the mappings that it begins with.
  */
 export async function join(options: JoinOptions): Promise<LeafMappings> {
-  const {hub, record, timeoutMs} = options
+  const {hub, record, settings, timeoutMs} = options
+  const {cluster} = hub.info ?? {}
+  if (record.form === 'account-wide' && cluster !== undefined && !settings.allow.includes('clustered-hub'))
+    throw new ClusteredHubError([leafServerName(record)], cluster)
   const trusted = await readAccepted(options.keys)
   const heard = await readLeaves(hub, {lattice: record.lattice, timeoutMs, trusted})
   if (heard.some(({id, signedBy}) => id === record.id && trusted.includes(signedBy))) throw new CopiedLeafError(record)
@@ -48,7 +52,7 @@ export async function join(options: JoinOptions): Promise<LeafMappings> {
 /** Two that split for all callers would each answer every call. */
 function refuseSecond(record: LeafRecord, others: readonly HeardLeaf[]): void {
   const rival = others.find((other) => isRival(record, other))
-  if (rival !== undefined) throw new SecondLeafError([rival.server.name, `lattice-leaf-${record.name}-${record.id}`])
+  if (rival !== undefined) throw new SecondLeafError([rival.server.name, leafServerName(record)])
 }
 
 /**

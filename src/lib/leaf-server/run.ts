@@ -4,6 +4,7 @@ import type {NatsConnection} from '@nats-io/transport-node'
 
 import type {Clock} from '../clock.js'
 import {ConflictError, UsageError} from '../errors.js'
+import {leafServerName} from '../leaf/subjects.js'
 import {openConnection} from '../nats/connect.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {identify} from '../routes/who.js'
@@ -156,7 +157,7 @@ async function leafConfig(
   const urls = remotesOf(spec, settings)
   const credsFile = leafFiles(folder).creds
   return {
-    name: `lattice-leaf-${record.name}-${record.id}`,
+    name: leafServerName(record),
     remote: await leafRemote(spec, {urls, denyImports: accountWide ? [] : sources, credsFile}),
     maxPayload: hub.info?.max_payload,
     ...(usersFile === undefined ? {} : {usersInclude: await relativeTo(folder, usersFile)}),

@@ -89,7 +89,9 @@ test('a cluster gets nothing back from a leaf node, so that it cannot split for 
   await using hub = await startLeafCluster(2)
   await using folder = await tempFolder()
   const spec = {...hub.spec(), lattice: 'clustered'}
-  await using node = await runLeafNode(spec, {remotes: hub.remotes, name: 'wide', accountWide: true})
+  const wide = {remotes: hub.remotes, name: 'wide', accountWide: true}
+  await expect(runLeafNode(spec, wide)).rejects.toThrow('cannot split for the whole account')
+  await using node = await runLeafNode(spec, {...wide, allow: ['clustered-hub']})
   const caller = await openConnection(spec)
   try {
     serveSubjects(caller, ['stock.v1.get', 'stock.v2.get'])
