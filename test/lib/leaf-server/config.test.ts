@@ -137,6 +137,11 @@ test.each(logins)('no secret is in what is written out for $kind, and nats-serve
   expect(Object.keys(documents[1]!['data'] as object)).toEqual(['lattice-mappings.conf'])
 })
 
+test('one for the whole account is not written out for each pod of a Deployment', async () => {
+  const wide = {...settings, accountWide: true}
+  await expect(renderLeaf(base, wide, {format: 'kubernetes', ...options})).rejects.toThrow('once for each pod')
+})
+
 const analyze = await run('systemd-analyze', ['--version']).then(
   () => true,
   () => false,

@@ -1,5 +1,6 @@
 import {renderConfigMap} from '../../apply/config-map.js'
 import {renderMappings} from '../../conf/mappings-text.js'
+import {UsageError} from '../../errors.js'
 import {renderLeafConfig} from '../config.js'
 import {plainConfig, secretVariables, urlLines, type RenderPlan} from './plan.js'
 
@@ -13,8 +14,16 @@ export interface KubernetesOptions {
   readonly reloaderImage: string
 }
 
-/** Manifests for a leaf node in each pod of a Deployment, without our agent: mappings come as a ConfigMap of their own. */
+/** Manifests for a leaf node in each pod of a Deployment, without our agent, with mappings in a ConfigMap of their own. */
 export async function renderManifests(plan: RenderPlan, options: KubernetesOptions): Promise<string> {
+  if (plan.settings.accountWide) {
+    throw new UsageError(
+      'A leaf node in each pod would answer every call once for each pod: only one may be account-wide.',
+      {
+        suggestions: ['Leave --account-wide out.', '--format systemd, on one machine'],
+      },
+    )
+  }
   const {stringify} = await import('yaml')
   const {namespace} = options
   const base = `lattice-leaf-${plan.settings.name.toLowerCase().replaceAll('_', '-')}`
