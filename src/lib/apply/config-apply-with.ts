@@ -1,5 +1,5 @@
 import {spawn, type ChildProcess} from 'node:child_process'
-import {createInterface} from 'node:readline'
+import type {Readable} from 'node:stream'
 
 import type {Clock} from '../clock.js'
 import {ServerError, TimeoutError} from '../errors.js'
@@ -22,16 +22,11 @@ export interface ApplyCommand {
 export async function applyWith(manifest: string, {command, timeoutMs, clock, report}: ApplyCommand): Promise<void> {
   const child = start(command)
   let last = ''
-  const printed = [child.stdout!, child.stderr!].map(
-    (stream) =>
-      new Promise<void>((resolve) => {
-        const lines = createInterface({input: stream, crlfDelay: Infinity})
-        lines.on('line', (line) => {
-          if (line.trim() !== '') last = line.trim().slice(0, 500)
-          report(line)
-        })
-        lines.once('close', resolve)
-      }),
+  const printed = [child.stdout!, child.stderr!].map((stream) =>
+    readLines(stream, (line) => {
+      if (line.trim() !== '') last = line.trim().slice(0, 500)
+      report(line)
+    }),
   )
   // A command that does not read ends with a code that tells more.
   child.stdin!.on('error', () => undefined)
@@ -53,6 +48,25 @@ export async function applyWith(manifest: string, {command, timeoutMs, clock, re
   child.stdout!.destroy()
   child.stderr!.destroy()
   if (reason !== '') throw new ApplyFailedError(command, reason, last)
+}
+
+const longestLine = 4096
+
+/** Tells the lines of a stream as they come, the beginning of those that do not end; resolves when it is closed. */
+function readLines(stream: Readable, tell: (line: string) => void): Promise<void> {
+  let rest = ''
+  stream.setEncoding('utf8')
+  stream.on('data', (text: string) => {
+    const lines = `${rest}${text}`.split(/\r?\n/).map((line) => line.slice(0, longestLine))
+    rest = lines.pop()!
+    lines.forEach(tell)
+  })
+  return new Promise((resolve) => {
+    stream.once('close', () => {
+      if (rest !== '') tell(rest)
+      resolve()
+    })
+  })
 }
 
 /** A group of its own, so that Ctrl-C does not end it half way, and all of it can be ended. */

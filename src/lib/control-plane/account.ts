@@ -66,7 +66,7 @@ export async function readShown(plane: ControlPlane, id: string): Promise<ShownA
       Object.entries(settings?.mappings ?? {}).map(([source, list]) => [source, (list ?? []).map(asDestination)]),
     ),
     sync: sync === 'InProgress' || sync === 'Complete' || sync === 'Failed' ? sync : undefined,
-    syncError: clean(syncError ?? '').slice(0, 200),
+    syncError: plane.words(syncError ?? ''),
   }
 }
 

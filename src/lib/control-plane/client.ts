@@ -41,6 +41,11 @@ export class ControlPlane {
     return shownUrl(this.url)
   }
 
+  /** What may be shown of a text that it sent, which may repeat the token. */
+  words(text: string): string {
+    return wordsOf(text, this.#token)
+  }
+
   /**
    * The JSON value that is shown at a path below `/api/core/beta`. Reading is repeated while that may help, as long as
    * the timeout allows; throws what refusalError makes of the last answer, a RateLimitedError or a NoAnswerError.

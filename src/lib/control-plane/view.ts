@@ -50,9 +50,11 @@ export function sameSources(one: MappingTable, other: MappingTable, change: Tabl
 
 /** As the settings had it: there no weight is one of 100. */
 export function previousOf(change: TableChange, {mappings}: TableView): TableChange {
+  // A subject may be named as what every object has.
+  const present = new Map(Object.entries(mappings))
   return change.map(({source}) => ({
     source,
-    destinations: mappings[source]?.map(({weight, ...one}) => ({
+    destinations: present.get(source)?.map(({weight, ...one}) => ({
       ...one,
       weight: weight === undefined || weight === 0 ? 100 : weight,
     })),

@@ -112,6 +112,13 @@ test('a command that hangs is ended with all that it started, and what it did is
   expect(performance.now() - started).toBeLessThan(5000)
 })
 
+test('a line without end is cut, and the command is still told of', async () => {
+  lines.length = 0
+  const endless = "head -c 20000000 /dev/zero | tr '\\0' x; printf '\\r\\nlast'; exit 3"
+  await expect(applyWith('', {...command, command: endless})).rejects.toMatchObject({details: {last: 'last'}})
+  expect(lines).toEqual(['x'.repeat(4096), 'last'])
+})
+
 test('what runs on in the background holds nobody up', async () => {
   const started = performance.now()
   await applyWith('', {...command, command: 'sleep 5 & true'})

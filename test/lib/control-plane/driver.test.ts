@@ -227,6 +227,24 @@ describe('a change that the control plane cannot bring to the servers', () => {
     expect(account.mappings).toEqual({...foreign, ours: [{subject: 'ours.v1', weight: 100}]})
   })
 
+  test('is put back where its subject is named as what every object has', async () => {
+    plane.interfere('PATCH', accounts, failing)
+    const destinations = [{subject: 'made.v2', weight: 100}]
+    const {exit, json} = await failure(driver.apply([{source: 'constructor', destinations}]))
+    expect([exit, json.message]).toEqual([1, expect.stringContaining('the previous mappings are in place again')])
+    expect(account.mappings).toEqual(foreign)
+  })
+
+  test('never has the token in its reason', async () => {
+    plane.interfere('PATCH', accounts, async (_response, {serve}) => {
+      Object.assign(account, {sync: 'Failed', syncError: `cannot use Bearer ${plane.token}`})
+      await serve()
+    })
+    const {json} = await failure(driver.apply(change))
+    expect(json.message).toContain('cannot use Bearer …;')
+    expect(JSON.stringify(json)).not.toContain(plane.token)
+  })
+
   test('and that it does not put back either exits 6', async () => {
     plane.interfere('PATCH', accounts, failing)
     plane.interfere('PATCH', accounts, answering(500))

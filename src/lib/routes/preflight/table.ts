@@ -33,8 +33,9 @@ export function judgeToken(
   const present = Math.max(0, ...view.servers.map(({live}) => live?.token.length ?? 0))
   const limit = deps.connection.info?.max_payload
   if (driver.name !== 'jwt' || limit === undefined) return []
+  const written = new Map(Object.entries(view.mappings))
   const added = plans.flatMap(changesOf).reduce((sum, {source, destinations}) => {
-    const [now, then] = [view.mappings[source], destinations].map((list) =>
+    const [now, then] = [written.get(source), destinations].map((list) =>
       list === undefined ? 0 : Buffer.byteLength(JSON.stringify({[source]: list})),
     ) as [number, number]
     return sum + then - now

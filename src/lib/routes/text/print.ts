@@ -47,7 +47,8 @@ async function printAs(change: TableChange, view: TableView, format: RenderForma
   const steps = planNsc(
     change.map(({source, destinations = []}) => ({
       source,
-      present: (view.mappings[source] ?? []).map(({weight, ...place}) => ({
+      // A subject may be named as what every object has.
+      present: (Object.hasOwn(view.mappings, source) ? view.mappings[source]! : []).map(({weight, ...place}) => ({
         ...place,
         weight: weight === 0 ? 100 : (weight ?? 100),
       })),
