@@ -33,6 +33,7 @@ export interface AgentOptions {
 
 /** More changes than these wait in nobody's interest. */
 const mostWaiting = 32
+const betweenStrangersMs = 10_000
 
 /** Answers for a leaf node: what it is, and changes of its mappings, one at a time. */
 export class LeafAgent implements Disposable {
@@ -46,6 +47,7 @@ export class LeafAgent implements Disposable {
   #reading: Promise<LeafState> | undefined
   #turn: Promise<unknown> = Promise.resolve()
   #waiting = 0
+  #strangerAt = -betweenStrangersMs
 
   private constructor(options: AgentOptions, server: LeafServer, keys: LeafKeys) {
     this.#options = options
@@ -176,12 +178,20 @@ export class LeafAgent implements Disposable {
       return {state: await this.state(), notes: [...notes]}
     } catch (error) {
       if (!(error instanceof LatticeError)) throw error
-      report({kind: 'change-refused', by, message: error.message})
+      if (by !== undefined || this.#mayTellOfStranger()) report({kind: 'change-refused', by, message: error.message})
       return failureReply(error)
     } finally {
       this.#reading = undefined
       if (by !== undefined) onChange()
     }
+  }
+
+  /** Anybody of the account can send what is refused, and what is told goes into a log. */
+  #mayTellOfStranger(): boolean {
+    const now = this.#options.clock.now()
+    if (Math.abs(now - this.#strangerAt) < betweenStrangersMs) return false
+    this.#strangerAt = now
+    return true
   }
 
   get #place(): Place {

@@ -1,9 +1,15 @@
 import type {Clock} from '../clock.js'
+import {LatticeError} from '../errors.js'
 import type {LeafProblem} from '../leaf/state.js'
 import type {Report} from './report.js'
 
 /** Something that is wrong at the moment. */
 export type Found = Pick<LeafProblem, 'kind' | 'sentence'>
+
+/** True for what may be over by itself: files that cannot be written now are no reason to leave callers alone. */
+export function isPassing(error: unknown): error is Error {
+  return error instanceof LatticeError || (error instanceof Error && 'syscall' in error)
+}
 
 /** What is wrong with a leaf node, each told when it begins and when it ends. */
 export class Problems {

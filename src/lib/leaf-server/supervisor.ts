@@ -1,10 +1,9 @@
 import type {Clock} from '../clock.js'
-import {LatticeError} from '../errors.js'
 import {isRunning} from '../server/process.js'
 import type {LeafAgent} from './agent.js'
 import {hubReason, logSince} from './hub-reason.js'
 import {writeRecord, type LeafRecord} from './places.js'
-import type {Problems} from './problems.js'
+import {isPassing, type Problems} from './problems.js'
 import {endLeafServer, startLeafServer, type LeafServer, type ServerStart} from './server.js'
 
 /** Restarts are tried after this long, and twice as long each time it does not help. */
@@ -94,8 +93,8 @@ export class Supervisor implements AsyncDisposable {
       agent.server = server
       await writeRecord(this.#start.folder, {...record, server: server.process.identity})
     } catch (error) {
-      if (!(error instanceof LatticeError)) throw error
-      this.#say(`The nats-server of the leaf node does not start: ${error.message}`)
+      if (!isPassing(error)) throw error
+      this.#say(`The nats-server of the leaf node does not start: ${error.message.replace(/\.$/, '')}.`)
     }
   }
 

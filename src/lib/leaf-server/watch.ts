@@ -11,7 +11,7 @@ import {readWorkers, workersAmong} from './hub.js'
 import {hubReason, logEnd, logSince} from './hub-reason.js'
 import {isRival} from './join.js'
 import type {LeafRecord} from './places.js'
-import type {Found, Problems} from './problems.js'
+import {isPassing, type Found, type Problems} from './problems.js'
 import type {Supervisor} from './supervisor.js'
 import {asTable} from './table.js'
 
@@ -43,11 +43,16 @@ export async function watchLeaf(options: WatchOptions): Promise<void> {
     if (isOver(signal)) return
     await supervisor.mend(signal)
     if (isOver(signal)) return
-    await agent.renewKeys()
-    // Before the state: what is written while that is read may be why it is bad the next time.
-    const logAt = await logEnd(logFile)
-    const state = await agent.state()
-    problems.tell(await find(options, {state, link, logAt, hubIsThere: hub.isThere()}))
+    try {
+      await agent.renewKeys()
+      // Before the state: what is written while that is read may be why it is bad the next time.
+      const logAt = await logEnd(logFile)
+      const state = await agent.state()
+      problems.tell(await find(options, {state, link, logAt, hubIsThere: hub.isThere()}))
+    } catch (error) {
+      if (!isPassing(error)) throw error
+      problems.add({kind: 'files-lost', sentence: `The leaf node cannot be looked after: ${error.message}`})
+    }
   }
 }
 

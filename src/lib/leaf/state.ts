@@ -17,7 +17,7 @@ const mappingsSchema = z.record(subjectSchema, z.array(destinationSchema).max(10
 
 /** What is wrong with a leaf node while it runs. */
 const problemSchema = z.object({
-  /** `doubling`, `second-leaf`, `hub-lost`, `agent-lost`, `server-lost`, `table-differs`, `worker-here`: for scripts; more may come. */
+  /** `doubling`, `second-leaf`, `hub-lost`, `agent-lost`, `server-lost`, `table-differs`, `worker-here`, `files-lost`: for scripts; more may come. */
   kind: z.string().max(64),
   sentence: z.string().max(1000),
   since: z.iso.datetime(),

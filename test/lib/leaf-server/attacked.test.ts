@@ -1,4 +1,4 @@
-import {copyFile, mkdir, readFile, rm} from 'node:fs/promises'
+import {copyFile, mkdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 
 import type {NatsConnection} from '@nats-io/transport-node'
@@ -16,6 +16,7 @@ import {openConnection} from '../../../src/lib/nats/connect.js'
 import {startPasswordHub, type PasswordHub} from '../../support/leaf-hub.js'
 import {askMany, callerSpec, runLeafNode, seventy, tellLeaf, type LeafNode} from '../../support/leaf-node.js'
 import {tempFolder} from '../../support/temp.js'
+import {until} from '../../support/until.js'
 
 let hub: PasswordHub
 let leaf: LeafNode
@@ -173,4 +174,28 @@ test('a leaf node whose folder is removed goes on, and leaves no server when it 
   await node.stop()
   const gone = openConnection({...callerSpec(node.url), connectTimeoutMs: 500})
   await expect(gone).rejects.toMatchObject({kind: 'connection'})
+})
+
+test('a leaf node that cannot write says so, and its server is back as soon as it can', async () => {
+  await using other = await startPasswordHub()
+  await using node = await runLeafNode(other.spec(), {remotes: other.remotes})
+  const {server} = (await readRecord(node.folder))!
+  const away = `${node.folder}.away`
+  await rename(node.folder, away)
+  await writeFile(node.folder, '')
+  process.kill(server!.pid, 'SIGKILL')
+  const told = await node.sees({kind: 'problem', problem: 'server-lost'})
+  await until(() => node.reports.some((one) => 'sentence' in one && one.sentence.includes('does not start')), 5000)
+  expect(told).toHaveProperty('kind', 'problem')
+  await rm(node.folder)
+  await rename(away, node.folder)
+  await node.sees({kind: 'solved', problem: 'server-lost'})
+})
+
+test('strangers cannot fill the log', async () => {
+  const before = leaf.reports.length
+  for (let index = 0; index < 200; index++) {
+    await stranger.request(leafSubjects('default').change(leaf.id), `{"text":"${index}"}`)
+  }
+  expect(leaf.reports.length - before).toBeLessThan(5)
 })
