@@ -132,10 +132,10 @@ async function findWorkersHere({supervisor, record}: WatchOptions): Promise<Foun
 }
 
 /** What would have calls answered twice. */
-async function findOthers({hub, record, timeoutMs}: WatchOptions, {id, mappings}: LeafState): Promise<Found[]> {
+async function findOthers({hub, record, agent, timeoutMs}: WatchOptions, {id, mappings}: LeafState): Promise<Found[]> {
   try {
     const [leaves, workers] = await Promise.all([
-      readLeaves(hub, {lattice: record.lattice, timeoutMs}),
+      readLeaves(hub, {lattice: record.lattice, timeoutMs, trusted: agent.accepts}),
       readWorkers(hub, Object.keys(mappings), timeoutMs),
     ])
     const rivals = leaves.filter((other) => other.id !== id && isRival(record, other))

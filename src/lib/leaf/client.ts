@@ -53,7 +53,7 @@ export async function readLeaves(
   const waited = new Set(known)
   const parsed = new Map<Msg, Answer>()
   const parse = (msg: Msg): Answer => {
-    const answer = parsed.get(msg) ?? parseLeaf(msg, challenge)
+    const answer = parsed.get(msg) ?? parseLeaf(msg, {challenge, trusted})
     parsed.set(msg, answer)
     return answer
   }
@@ -103,11 +103,16 @@ interface Answer {
   readonly error?: LeafAnswerError
 }
 
-function parseLeaf(msg: Msg, challenge: string): Answer {
+function parseLeaf(
+  msg: Msg,
+  {challenge, trusted}: {readonly challenge: string; readonly trusted: readonly string[]},
+): Answer {
   const signed = signedSchema.safeParse(parseJson(msg.string()))
   if (!signed.success || !isSignedBy([signed.data.by], 'lattice leaf state', signed.data)) return {}
   const state = leafStateSchema.safeParse(parseJson(signed.data.text))
   if (!state.success) {
+    // Of a version that is not known, unless somebody else only wants us to stop.
+    if (trusted.length > 0 && !trusted.includes(signed.data.by)) return {}
     return {error: new LeafAnswerError(`does not fit: ${state.error.issues[0]?.path.join('.') ?? ''}`)}
   }
   return state.data.challenge === challenge ? {leaf: {...state.data, signedBy: signed.data.by}} : {}

@@ -93,6 +93,13 @@ test('what a stream or a tap answers is no leaf node, and stands in nobody’s w
   expect((await open()).leaves.map(({id}) => id)).toEqual([leaf.id])
 })
 
+test('a word that nobody understands stops nobody who knows a key', async () => {
+  const state = {...(await truth()), id: 'B'.repeat(10), server: 7} as unknown as LeafState
+  using _ = await pretend((challenge) => [signed(state, challenge)])
+  expect((await open()).leaves.map(({id}) => id)).toEqual([leaf.id])
+  await expect(open([])).rejects.toMatchObject({name: 'LeafAnswerError'})
+})
+
 test('many who answer first do not crowd out the one that is there', async () => {
   const state = await truth()
   const driver = await open()
