@@ -1,3 +1,4 @@
+import {ConnectionError} from '../errors.js'
 import {readLeaves, type HeardLeaf} from '../leaf/client.js'
 import {openConnection} from '../nats/connect.js'
 import type {ConnectSpec} from '../nats/spec.js'
@@ -23,10 +24,17 @@ export interface ListedLeaf extends Pick<
   readonly signedBy: string | null
 }
 
+/** Leaf nodes, as far as they are known. */
+export interface LeafListing {
+  readonly leaves: readonly ListedLeaf[]
+  /** Why those of other machines are not among them. */
+  readonly unheard?: string
+}
+
 /** All leaf nodes that answer in the lattice, and those of this machine that do not; sorted by name and id. */
-export async function listLeaves(spec: ConnectSpec): Promise<ListedLeaf[]> {
-  const {lattice, timeoutMs} = spec
-  const [heard, records] = await Promise.all([readAll(spec, timeoutMs), listRecords(lattice)])
+export async function listLeaves(spec: ConnectSpec): Promise<LeafListing> {
+  const records = await listRecords(spec.lattice)
+  const {heard, ...more} = await hearLeaves(spec, records)
   const silent = records.filter(({id}) => !heard.some((leaf) => leaf.id === id))
   const listed = [
     ...heard.map((leaf) =>
@@ -37,7 +45,22 @@ export async function listLeaves(spec: ConnectSpec): Promise<ListedLeaf[]> {
     ),
     ...(await Promise.all(silent.map(listRecord))),
   ]
-  return listed.sort((a, b) => (`${a.name} ${a.id}` < `${b.name} ${b.id}` ? -1 : 1))
+  const leaves = listed.sort((a, b) => (`${a.name} ${a.id}` < `${b.name} ${b.id}` ? -1 : 1))
+  return {leaves, ...more}
+}
+
+/** Where leaf nodes of this machine are known, these can be told without the account's servers. */
+async function hearLeaves(spec: ConnectSpec, records: readonly LeafRecord[]): Promise<Heard> {
+  try {
+    return {heard: await readAll(spec, spec.timeoutMs)}
+  } catch (error) {
+    if (records.length === 0 || !(error instanceof ConnectionError)) throw error
+    return {heard: [], unheard: error.message}
+  }
+}
+
+interface Heard extends Pick<LeafListing, 'unheard'> {
+  readonly heard: readonly HeardLeaf[]
 }
 
 async function readAll(spec: ConnectSpec, timeoutMs: number): Promise<HeardLeaf[]> {

@@ -58,7 +58,7 @@ export function routeDetailsView({recorded, effective, ...view}: RouteView, now:
     ['link', view.link],
     ['lattice', view.lattice],
     ['source', view.source],
-    ['state', stateText(view.state)],
+    ['state', stateText({state: view.state, effective})],
     ['recorded', recorded && formatLegs(recorded.legs)],
     ['before that', recorded && formatLegs(recorded.replaced)],
     ['live', formatEffective(effective)],
@@ -153,7 +153,7 @@ export function serverStates({servers, unseen}: Extract<RouteView['effective'], 
   return servers.map(({name, state}) => `${name} ${state}`).join(', ')
 }
 
-function stateText(state: RouteView['state']): string {
+function stateText({state, effective}: Pick<RouteView, 'state' | 'effective'>): string {
   switch (state) {
     case 'current':
       return 'live as recorded'
@@ -166,6 +166,6 @@ function stateText(state: RouteView['state']): string {
     case 'none':
       return 'no route'
     case 'unknown':
-      return 'unknown: mappings not visible without system credentials'
+      return effective.visible ? 'unknown' : `unknown: ${clean(effective.reason).replace(/\.$/, '')}`
   }
 }

@@ -60,9 +60,10 @@ export async function knownRoutes(deps: RouteDeps, store: RouteStore, target: Ta
 export async function readKnown(
   deps: RouteDeps,
   target: Target = {},
+  options: {readonly lenient?: boolean} = {},
 ): Promise<{readonly reader: Reader; readonly known: KnownRoutes}> {
   const store = await openStore(deps.connection, deps.spec, deps.access?.state)
-  const [reader, known] = await Promise.all([openReader(deps, store), knownRoutes(deps, store, target)])
+  const [reader, known] = await Promise.all([openReader(deps, store, options), knownRoutes(deps, store, target)])
   return {reader, known}
 }
 

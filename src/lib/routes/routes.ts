@@ -113,12 +113,12 @@ export class Routes {
 
   /** Every route that is recorded, sorted by entity; with system credentials, what is live as well. */
   async list(): Promise<RouteView[]> {
-    const {reader, known} = await readKnown(this.#deps)
-    const {view} = reader
+    const {reader, known} = await readKnown(this.#deps, {}, {lenient: true})
+    const {view, hidden} = reader
     return known.entities
       .flatMap((entity) => {
         const stored = routeOf(entity, known)
-        return stored === undefined ? [] : [routeView(known.lattice, entity, {stored, view})]
+        return stored === undefined ? [] : [routeView(known.lattice, entity, {stored, view, hidden})]
       })
       .filter(
         ({recorded, effective}) =>
@@ -133,12 +133,12 @@ export class Routes {
     {observe, ...written}: WrittenSubjects & {readonly observe?: ObserveRouteOptions | undefined} = {},
   ): Promise<RouteView> {
     const target = {...written, ref}
-    const {reader, known} = await readKnown(this.#deps, target)
-    const {store, view} = reader
+    const {reader, known} = await readKnown(this.#deps, target, {lenient: true})
+    const {store, view, hidden} = reader
     const entity = requireRouted(target, known, 'show')
     // A list may come from a server that has just started and lags behind.
     const stored = await store.get(routeKey(entity))
-    const shown = routeView(known.lattice, entity, {stored, view})
+    const shown = routeView(known.lattice, entity, {stored, view, hidden})
     if (observe === undefined) return shown
     const {observeRoute} = await import('./proof/observed.js')
     return {...shown, ...(await observeRoute(this.#deps, {entity, view: shown}, observe))}

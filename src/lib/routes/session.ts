@@ -4,7 +4,7 @@ import {openSource, readAccount, readServers, type ServersFacts} from '../apply/
 import type {Driver, TableView} from '../apply/driver.js'
 import {systemClock, type Clock} from '../clock.js'
 import type {ControlClient} from '../control/client.js'
-import {UsageError} from '../errors.js'
+import {ConnectionError, UsageError} from '../errors.js'
 import type {SigningKey} from '../keys/nkey.js'
 import type {ConnectSpec} from '../nats/spec.js'
 import {MissingSystemCredentialsError} from '../nats/system-user.js'
@@ -59,6 +59,8 @@ export interface Reader {
   readonly view: TableView | undefined
   /** Who showed what is live. */
   readonly by?: 'system' | 'monitor' | 'leaf' | 'controlplane'
+  /** Why nothing shows what is live, where that could have been. */
+  readonly hidden?: string
 }
 
 export interface SessionOptions {
@@ -104,13 +106,21 @@ function refuseFilesOfTokens(account: string, access: RouteAccess = {}): void {
   })
 }
 
-/** Opens what showing routes needs: the records and, with system credentials or monitoring ports, what is live. */
-export async function openReader(deps: RouteDeps, records?: RouteStore): Promise<Reader> {
+/**
+ * Opens what showing routes needs: the records and, with system credentials or monitoring ports, what is live. Leaf nodes
+ * that do not answer are an error, unless the records alone will do.
+ */
+export async function openReader(deps: RouteDeps, records?: RouteStore, {lenient = false} = {}): Promise<Reader> {
   const {connection, spec, clock = systemClock, access = {}} = deps
   const store = records ?? (await openStore(connection, spec, access.state))
   if (access.driver === 'leaf') {
     const {readByLeaf} = await import('./open/by-leaf.js')
-    return {store, view: await readByLeaf(deps), by: 'leaf'}
+    try {
+      return {store, view: await readByLeaf(deps), by: 'leaf'}
+    } catch (error) {
+      if (!lenient || !(error instanceof ConnectionError)) throw error
+      return {store, view: undefined, by: 'leaf', hidden: error.message}
+    }
   }
   if (access.driver === 'controlplane') {
     const {readByControlPlane} = await import('./open/by-control-plane.js')

@@ -98,6 +98,12 @@ test('one is planned, started in the background, listed and stopped', async () =
   expect(stopped.parse(await cli.ok('leaf', 'stop'))).toMatchObject({changed: false})
   expect(list.parse(await cli.ok('leaf', 'ls')).leaves).toMatchObject([{id: leaf.id, state: 'stopped', here: true}])
   await cli.fails(4, 'leaf', 'stop', '--name', 'none')
+  // With nobody to ask, those of this machine are told all the same.
+  const alone = await cli.run('leaf', 'ls', '--json', '--server', 'nats://127.0.0.1:9')
+  expect(alone).toMatchObject({exitCode: 8})
+  const {leaves: own, unheard} = alone.json() as {leaves: unknown; unheard: string}
+  expect(own).toMatchObject([{id: leaf.id, state: 'stopped'}])
+  expect(unheard).toContain('127.0.0.1:9')
   const log = await readFile(join(leaf.folder, 'agent.log'), 'utf8')
   expect(
     log

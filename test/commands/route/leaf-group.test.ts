@@ -101,6 +101,17 @@ test('one that stands still for a second is waited for', async () => {
   for (const leaf of [one, other]) expectShare(await askMany(leaf.url, 'orders.get', 300), {[v1]: 40, [v2]: 60})
 })
 
+test('what is recorded is shown when no leaf node is left to ask, and verified it is not', async () => {
+  const leaf = await world.leaf({name, sources})
+  await world.ok(RouteAb, split(60), env)
+  await leaf[Symbol.asyncDispose]()
+  const unseen = {visible: false, reason: `No leaf node '${name}' of lattice 'default' answers.`}
+  const shown = {state: 'unknown', recorded: {legs: [{weight: 60}, {weight: 40}]}, effective: unseen}
+  expect(await world.ok(RouteShow, ['orders'], env)).toMatchObject(shown)
+  expect(await world.ok(RouteLs, [], env)).toMatchObject({routes: [shown]})
+  await world.fails(11, RouteVerify, [], env)
+})
+
 test('leaf nodes that differ are not changed until they are mended', async () => {
   await using one = await world.leaf({name, sources})
   await using other = await world.leaf({name, sources})

@@ -68,9 +68,17 @@ const notVisible = 'mappings not visible without system credentials'
 export function routeView(
   lattice: string,
   entity: Entity,
-  {stored, view}: {readonly stored: StoredRoute | undefined; readonly view: TableView | undefined},
+  {
+    stored,
+    view,
+    hidden,
+  }: {
+    readonly stored: StoredRoute | undefined
+    readonly view: TableView | undefined
+    readonly hidden?: string | undefined
+  },
 ): RouteView {
-  const effective = effectiveRoute(lattice, entity, view)
+  const effective = view === undefined ? unseen(hidden) : effectiveRoute(lattice, entity, view)
   const implicit = effective.visible && effective.mappings === null ? implicitSplit(entity) : []
   return {
     entity: formatRef(entity),
@@ -86,8 +94,12 @@ export function routeView(
   }
 }
 
-function effectiveRoute(lattice: string, entity: Entity, view: TableView | undefined): EffectiveRoute {
-  if (view === undefined) return {visible: false, reason: notVisible}
+/** Why nothing is known of what is live. */
+function unseen(hidden: string = notVisible): EffectiveRoute {
+  return {visible: false, reason: hidden}
+}
+
+function effectiveRoute(lattice: string, entity: Entity, view: TableView): EffectiveRoute {
   const sources = endpointsOf(lattice, entity).map(({source}) => source)
   const wanted = readBefore(view, lattice, entity).mappings
   const servers = view.servers.map(({server, live}) => {
