@@ -49,6 +49,7 @@ export default class RouteVerify extends RouteCommand<Verified> {
     const verification = repairing ? await routes.verify(args.entity, options) : found
 
     for (const change of repaired ?? []) this.report(change)
+    for (const warning of verification.warnings ?? []) this.warn(warning)
     if (verification.drift !== undefined) this.warn(verification.drift)
     this.log(routeVerificationView(verification, {terminal: this.terminal}))
     const unreadable = args.entity === undefined ? await this.tellUnreadable(routes) : {}

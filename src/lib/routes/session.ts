@@ -61,6 +61,8 @@ export interface Reader {
   readonly by?: 'system' | 'monitor' | 'leaf' | 'controlplane'
   /** Why nothing shows what is live, where that could have been. */
   readonly hidden?: string
+  /** What is wrong besides, a sentence each. */
+  readonly notes?: readonly string[]
 }
 
 export interface SessionOptions {
@@ -116,7 +118,7 @@ export async function openReader(deps: RouteDeps, records?: RouteStore, {lenient
   if (access.driver === 'leaf') {
     const {readByLeaf} = await import('./open/by-leaf.js')
     try {
-      return {store, view: await readByLeaf(deps), by: 'leaf'}
+      return {store, ...(await readByLeaf(deps))}
     } catch (error) {
       if (!lenient || !(error instanceof ConnectionError)) throw error
       return {store, view: undefined, by: 'leaf', hidden: error.message}

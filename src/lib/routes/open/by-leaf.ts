@@ -2,7 +2,7 @@ import {access, constants} from 'node:fs/promises'
 import {join} from 'node:path'
 
 import {readFacts} from '../../apply/account-state.js'
-import type {ServerOutcome, TableChange, TableView} from '../../apply/driver.js'
+import type {ServerOutcome, TableChange} from '../../apply/driver.js'
 import {NoLeafKeyError, openLeafDriver} from '../../apply/leaf-driver.js'
 import {systemClock} from '../../clock.js'
 import type {SigningKey} from '../../keys/nkey.js'
@@ -12,7 +12,7 @@ import {readSeed, userKey} from '../../nats/creds.js'
 import {LeafMonitoring} from '../proof/leaf-monitoring.js'
 import {OwnMonitoring} from '../proof/own-monitoring.js'
 import {probeChange} from '../proof/probe.js'
-import type {RouteDeps, Session, SessionOptions} from '../session.js'
+import type {Reader, RouteDeps, Session, SessionOptions} from '../session.js'
 import {openStore, type RouteStore} from '../store/store.js'
 import type {Who} from '../who.js'
 import {allOrMissing} from './missing.js'
@@ -48,11 +48,16 @@ export async function openByLeaf(
 }
 
 /** What the leaf nodes have, for who only looks. */
-export async function readByLeaf({connection, spec, access, clock = systemClock}: RouteDeps): Promise<TableView> {
+export async function readByLeaf({
+  connection,
+  spec,
+  access,
+  clock = systemClock,
+}: RouteDeps): Promise<Pick<Reader, 'view' | 'by' | 'notes'>> {
   const {lattice, timeoutMs} = spec
   const name = access?.leaf
-  const {view} = await openLeafDriver({connection, lattice, name, timeoutMs, clock}, {newest: true})
-  return view
+  const {view, notes} = await openLeafDriver({connection, lattice, name, timeoutMs, clock}, {newest: true})
+  return {view, by: 'leaf', notes}
 }
 
 /** The leaf nodes that had the latest change. */

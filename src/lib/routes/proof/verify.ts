@@ -51,6 +51,8 @@ export interface RouteVerification {
   readonly routes: readonly VerifiedRoute[]
   /** What the next push from the nsc store that the operator's key comes from would change, as a sentence. */
   readonly drift?: string
+  /** What is wrong although all of it is live, a sentence each. */
+  readonly warnings?: readonly string[]
 }
 
 /** Compares what is recorded with what every server does; of one route, or of all. */
@@ -110,7 +112,15 @@ async function verifyOnce(deps: RouteDeps, look: Look): Promise<RouteVerificatio
     }),
   )
   const drift = await readDrift(deps, look.reader)
-  return {lattice, by, live: routes.every(({live}) => live), routes, ...(drift === undefined ? {} : {drift})}
+  const {notes: warnings = []} = look.reader
+  return {
+    lattice,
+    by,
+    live: routes.every(({live}) => live),
+    routes,
+    ...(drift === undefined ? {} : {drift}),
+    ...(warnings.length === 0 ? {} : {warnings}),
+  }
 }
 
 /** Most have no nsc store, and need not load what reads it. */
