@@ -1,4 +1,4 @@
-import {mkdir} from 'node:fs/promises'
+import {mkdir, rm} from 'node:fs/promises'
 
 import type {NatsConnection} from '@nats-io/transport-node'
 
@@ -15,7 +15,7 @@ import {LeafAgent} from './agent.js'
 import type {LeafConfig} from './config.js'
 import {join, refuseLateSecond} from './join.js'
 import type {KeySources} from './keys.js'
-import {leafFiles, leafFolder, openRecord, writeRecord, type LeafRecord} from './places.js'
+import {leafFiles, leafFolder, openRecord, readRecord, writeRecord, type LeafRecord} from './places.js'
 import {defaultRemotes, leafRemote, parseRemotes} from './remote.js'
 import {Problems} from './problems.js'
 import type {Report} from './report.js'
@@ -90,15 +90,26 @@ export async function runLeaf(spec: ConnectSpec, settings: LeafSettings, options
   const folder = options.folder ?? leafFolder({lattice, name})
   const form = accountWide ? 'account-wide' : 'beside'
   await mkdir(folder, {recursive: true, mode: 0o700})
+  const known = await readRecord(folder)
   const record = await openRecord(folder, {lattice, name, form, sources: [...sources]})
   const files = leafFiles(folder)
   const lock = {clock: options.clock, waitMs: 0}
-  return withLock(files.lock, lock, () => runLocked({spec, settings, record, ...options, folder, files})).catch(
-    (error: unknown) => {
-      const pid = error instanceof ConflictError ? error.details['pid'] : undefined
-      throw typeof pid === 'number' ? new RunsAlreadyError(record, pid) : error
-    },
-  )
+  let ready = false
+  const report: Report = (event) => {
+    ready ||= event.kind === 'ready'
+    options.report(event)
+  }
+  try {
+    return await withLock(files.lock, lock, () =>
+      runLocked({spec, settings, record, ...options, report, folder, files}),
+    )
+  } catch (error) {
+    const pid = error instanceof ConflictError ? error.details['pid'] : undefined
+    if (typeof pid === 'number') throw new RunsAlreadyError(record, pid)
+    // One that never was is none to be listed.
+    if (known === undefined && !ready) await rm(files.record, {force: true})
+    throw error
+  }
 }
 
 interface Running extends RunOptions {
