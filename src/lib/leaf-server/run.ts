@@ -94,9 +94,9 @@ export async function runLeaf(spec: ConnectSpec, settings: LeafSettings, options
   const record = await openRecord(folder, {lattice, name, form, sources: [...sources]})
   const files = leafFiles(folder)
   const lock = {clock: options.clock, waitMs: 0}
-  let ready = false
+  const seen = {ready: false}
   const report: Report = (event) => {
-    ready ||= event.kind === 'ready'
+    seen.ready ||= event.kind === 'ready'
     options.report(event)
   }
   try {
@@ -107,7 +107,7 @@ export async function runLeaf(spec: ConnectSpec, settings: LeafSettings, options
     const pid = error instanceof ConflictError ? error.details['pid'] : undefined
     if (typeof pid === 'number') throw new RunsAlreadyError(record, pid)
     // One that never was is none to be listed.
-    if (known === undefined && !ready) await rm(files.record, {force: true})
+    if (known === undefined && !seen.ready) await rm(files.record, {force: true})
     throw error
   }
 }
